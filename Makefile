@@ -1,0 +1,63 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+export MLFLOW_DISABLE_TELEMETRY = true
+export DO_NOT_TRACK = true
+
+.PHONY: help demo test check lint types architecture test-server test-slow test-lowest bench package setup clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@# The demo's data: a census table shipped inside this package, read without importing it (Apache-2.0).
+	$(BIN)/python -m pip install --quiet --no-deps 'nannyml==0.13.1'
+	@touch $@
+
+setup: $(VENV)/.ready ## make the virtual environment
+
+demo: setup ## the main job on real data: train, capture, assess, report
+	$(BIN)/aims demo --no-ui
+
+test: setup ## the tests (under ten minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+check: lint types architecture test ## what CI checks
+
+lint: setup
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+types: setup
+	$(BIN)/mypy
+
+architecture: setup
+	$(BIN)/lint-imports
+
+test-slow: setup ## longer proofs: parity at ten times the size, null splits
+	$(BIN)/python -m pytest -m slow --timeout=1800
+
+test-browser: setup ## pages in Debian's chromium
+	$(BIN)/python -m pip install --quiet --group browser
+	$(BIN)/python -m pytest -m browser
+
+test-lowest: ## the tests on the lowest supported versions
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --upgrade 'pip>=25.1' uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct \
+	    --constraint tests/lowest-constraints.txt --editable . --group dev
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps 'nannyml==0.13.1'
+	$(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(LOWEST_TESTS)
+
+bench: setup ## figures of docs/benchmarks.md
+	$(BIN)/python benchmarks/run.py
+
+package: setup ## wheel and sdist, checked from a place away from the checkout
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) $(VENV)-lowest dist build demo-output .aims mlruns mlflow.db

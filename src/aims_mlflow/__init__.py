@@ -1,0 +1,84 @@
+"""ISO/IEC 42001 evidence as a by-product of MLflow runs.
+
+Importing this package does nothing and imports nothing heavy; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "autolog": "aims_mlflow.hooks.autolog",
+    **dict.fromkeys(
+        (
+            "assess",
+            "flush",
+            "load_assessment",
+            "load_evidence",
+            "log_data_quality",
+            "log_drift",
+            "log_evidence",
+            "log_fairness",
+            "log_performance",
+        ),
+        "aims_mlflow.api",
+    ),
+    **dict.fromkeys(("Assessment", "Finding", "Overall", "Status"), "aims_mlflow.assessment"),
+    **dict.fromkeys(("AimsError", "ConfigError", "EvidenceError", "InputError"), "aims_mlflow.errors"),
+}
+
+__all__ = [
+    "AimsError",
+    "Assessment",
+    "ConfigError",
+    "EvidenceError",
+    "Finding",
+    "InputError",
+    "Overall",
+    "Status",
+    "__version__",
+    "assess",
+    "autolog",
+    "flush",
+    "load_assessment",
+    "load_evidence",
+    "log_data_quality",
+    "log_drift",
+    "log_evidence",
+    "log_fairness",
+    "log_performance",
+]
+
+if TYPE_CHECKING:
+    from aims_mlflow.api import (
+        assess,
+        flush,
+        load_assessment,
+        load_evidence,
+        log_data_quality,
+        log_drift,
+        log_evidence,
+        log_fairness,
+        log_performance,
+    )
+    from aims_mlflow.assessment import Assessment, Finding, Overall, Status
+    from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
+    from aims_mlflow.hooks.autolog import autolog
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

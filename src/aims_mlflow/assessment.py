@@ -1,0 +1,120 @@
+"""The conclusion: check results, findings, the assessment of one subject at one time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from aims_mlflow.controls import Strength
+from aims_mlflow.evidence.base import Basis, Record, Sha256, Subject, Tool, UtcTime
+
+
+class Status(StrEnum):
+    """The status of a clause or control, one meaning each."""
+
+    SATISFIED = "satisfied"
+    """Every requirement is met by current evidence."""
+    NOT_SATISFIED = "not-satisfied"
+    """Evidence shows that a requirement is not met."""
+    UNCERTAIN = "uncertain"
+    """Evidence is there, but its interval does not allow a verdict."""
+    STALE = "stale"
+    """It was met; the evidence is past its validity, or is about another version."""
+    NO_EVIDENCE = "no-evidence"
+    """Measured evidence is missing."""
+    NEEDS_ATTESTATION = "needs-attestation"
+    """Only a person's statement is missing."""
+    NOT_APPLICABLE = "not-applicable"
+    """Excluded in the Statement of Applicability, with a reason."""
+    ERROR = "error"
+    """Could not be judged: a collector or check could not run."""
+
+
+class Overall(StrEnum):
+    """The overall finding, written to the tag ``aims.status``."""
+
+    PASS = "pass"  # noqa: S105
+    """Every applicable row is satisfied."""
+    WARN = "warn"
+    """Nothing failed; some rows lack evidence, attestation or certainty."""
+    FAIL = "fail"
+    """At least one row is not satisfied."""
+    STALE = "stale"
+    """Nothing failed; some evidence is past its validity."""
+    ERROR = "error"
+    """Nothing failed; some rows could not be judged."""
+    NOT_ASSESSED = "not-assessed"
+
+
+class Outcome(StrEnum):
+    """The outcome of one check of one requirement."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    UNCERTAIN = "uncertain"
+    STALE = "stale"
+    MISSING = "missing"
+    ERROR = "error"
+
+
+class CheckResult(Record):
+    """One requirement judged."""
+
+    requirement: str
+    check: str
+    outcome: Outcome
+    reason: str
+    evidence: tuple[Sha256, ...] = ()
+    basis: Basis | None = None
+    """The weakest basis of the evidence that met it."""
+    attested_part: bool = False
+    """True where only a person's statement can meet it."""
+    valid_until: UtcTime | None = None
+
+
+class Finding(Record):
+    """The conclusion on one row."""
+
+    id: str
+    title: str
+    kind: Literal["clause", "control"]
+    framework: str
+    status: Status
+    strength: Strength
+    basis: Basis | None = None
+    """The weakest basis its evidence rests on; null without evidence."""
+    reason: str
+    next_step: str
+    """What to do next; empty when nothing is to be done."""
+    evidence: tuple[Sha256, ...] = ()
+    """Digests of the evidence it rests on."""
+    valid_until: UtcTime | None = None
+    checks: tuple[CheckResult, ...] = ()
+
+
+class Assessment(Record):
+    """All findings for one subject at one time."""
+
+    schema_version: Literal["1"] = "1"
+    assessed_at: UtcTime
+    collector: Tool
+    subject: Subject
+    system_name: str | None = None
+    risk_class: str = "unclassified"
+    overall: Overall
+    headline: str
+    """One plain sentence."""
+    counts: dict[str, int]
+    """Status to number of rows, every status named."""
+    findings: tuple[Finding, ...]
+    attention: tuple[str, ...] = ()
+    """Ids of the rows to look at first: not satisfied, error, uncertain, stale, in that order."""
+    fresh_until: UtcTime | None = None
+    """The first moment at which a satisfied row lapses."""
+    declaration_sha256: Sha256 | None = None
+    catalog_sha256: Sha256
+    evidence: dict[str, str] = Field(default_factory=dict)
+    """Digest to kind, of all evidence looked at."""
+    undeclared: tuple[str, ...] = ()

@@ -1,0 +1,252 @@
+"""Reading and writing the ``aims/`` folder of one run through ``MlflowClient``."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aims_mlflow.attach.bundle import (
+    EVIDENCE_TAG,
+    MANIFEST,
+    ROOT,
+    FileEntry,
+    Manifest,
+    build_manifest,
+    check_file,
+    entry_of,
+    evidence_path,
+    names_itself,
+    parse_all,
+    read_manifest,
+)
+from aims_mlflow.capture.run import RunFacts, facts_of
+from aims_mlflow.errors import DeliveryError, EvidenceError
+from aims_mlflow.evidence import EvidenceBase, Tool
+
+_log = logging.getLogger("aims_mlflow")
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a run already holds under ``aims/``."""
+
+    evidence: tuple[EvidenceBase, ...] = ()
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    """Evidence files only; the rest is written anew with each assessment."""
+    manifest_sha256: str | None = None
+
+
+class _Cache:
+    """Holdings of the runs this process wrote, so that they need not be read back; bounded."""
+
+    def __init__(self, size: int = 64) -> None:
+        self._held: OrderedDict[tuple[str, str], Holdings] = OrderedDict()
+        self._size = size
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str], manifest_sha256: str | None) -> Holdings | None:
+        with self._lock:
+            held = self._held.get(key)
+        return held if held is not None and held.manifest_sha256 == manifest_sha256 else None
+
+    def put(self, key: tuple[str, str], held: Holdings) -> None:
+        with self._lock:
+            self._held[key] = held
+            self._held.move_to_end(key)
+            while len(self._held) > self._size:
+                self._held.popitem(last=False)
+
+
+_CACHE = _Cache()
+
+
+class RunStore:
+    """One run's ``aims/`` folder. Every method may raise what ``MlflowClient`` raises."""
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return str(getattr(self.client, "tracking_uri", "")), self.run_id
+
+    def facts(self) -> RunFacts:
+        """Read the run."""
+        return facts_of(self.client.get_run(self.run_id))
+
+    # reading
+
+    def holdings(self, facts: RunFacts, *, salvage: bool = False) -> Holdings:
+        """The run's evidence, verified against the manifest that the tag names.
+
+        Args:
+            facts: The run as just read.
+            salvage: True takes every evidence file whose name agrees with its content, listed or not: what a
+                writer does, so that a torn or concurrent write loses nothing.
+
+        Raises:
+            EvidenceError: without ``salvage``, anything that does not match.
+        """
+        digest = facts.tags.get(EVIDENCE_TAG)
+        if digest is None and not salvage:
+            return Holdings()
+        cached = _CACHE.get(self._key, digest)
+        if cached is not None:
+            return cached
+        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
+            contents = self._download(Path(folder), all_of_it=salvage)
+            if salvage:
+                good = {p: c for p, c in contents.items() if names_itself(p, c)}
+            else:
+                good = self._trusted(contents, str(digest))
+        evidence = parse_all(good.items(), run_id=self.run_id)
+        held = Holdings(tuple(evidence), {p: entry_of(c) for p, c in good.items()}, digest)
+        if not salvage:
+            _CACHE.put(self._key, held)
+        return held
+
+    def read(self, path: str, facts: RunFacts) -> bytes:
+        """One file under ``aims/``, verified.
+
+        Raises:
+            EvidenceError: the run holds none, or it does not match the manifest.
+        """
+        manifest = self.manifest(facts)
+        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
+            return check_file(manifest, path, self._file(path, Path(folder)))
+
+    def manifest(self, facts: RunFacts) -> Manifest:
+        """The manifest, verified against the tag.
+
+        Raises:
+            EvidenceError: there is none, or its digest differs.
+        """
+        digest = facts.tags.get(EVIDENCE_TAG)
+        if digest is None:
+            raise EvidenceError(
+                "the run holds no AIMS evidence",
+                where=f"run {self.run_id}",
+                remedy=f"Run it under aims_mlflow.autolog(), or `aims assess {self.run_id}`.",
+            )
+        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
+            content = self._file(MANIFEST, Path(folder))
+        if content is None:
+            raise EvidenceError(
+                f"the tag {EVIDENCE_TAG} names a manifest that is absent",
+                where=f"run {self.run_id}, {ROOT}/{MANIFEST}",
+                remedy=f"Do not rely on this run's evidence. `aims assess {self.run_id}` gathers what is still intact.",
+            )
+        return read_manifest(content, expected=digest, run_id=self.run_id)
+
+    def _trusted(self, contents: Mapping[str, bytes], digest: str) -> dict[str, bytes]:
+        manifest = read_manifest(contents.get(MANIFEST, b""), expected=digest, run_id=self.run_id)
+        return {path: check_file(manifest, path, contents.get(path)) for path in manifest.evidence_paths}
+
+    def _download(self, folder: Path, *, all_of_it: bool) -> dict[str, bytes]:
+        """Manifest and evidence files, path below ``aims/`` to content; absent ones left out."""
+        names = sorted(self.evidence_names())
+        found = {}
+        for name in names if all_of_it else [MANIFEST, *names]:
+            content = self._file(name, folder)
+            if content is not None:
+                found[name] = content
+        return found
+
+    def _file(self, name: str, folder: Path) -> bytes | None:
+        """One artifact, without a thread pool (none may start while the interpreter shuts down); None if absent."""
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._repository._download_file(f"{ROOT}/{name}", str(target))
+        except OSError:
+            return None
+        except Exception as error:
+            if _says_absent(error):
+                return None
+            raise
+        return target.read_bytes() if target.is_file() else None
+
+    def evidence_names(self) -> set[str]:
+        """Names of the evidence files now in the run."""
+        listed = self._repository.list_artifacts(f"{ROOT}/evidence")
+        return {f.path.removeprefix(f"{ROOT}/") for f in listed if not f.is_dir}
+
+    @property
+    def _repository(self) -> Any:
+        """The run's artifact store; the client keeps it. Its own ``list_artifacts`` would read the run anew."""
+        return self.client._tracking_client._get_artifact_repo(self.run_id)
+
+    # writing
+
+    def write(
+        self,
+        held: Holdings,
+        new: Sequence[EvidenceBase],
+        documents: Mapping[str, bytes],
+        *,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        at: datetime,
+        collector: Tool,
+    ) -> str:
+        """Write the files in one artifact call, then, last, tags and metrics in one batch.
+
+        Returns:
+            The manifest's digest, which the tag ``aims.evidence`` now names.
+        """
+        from mlflow.entities import Metric, RunTag
+
+        fresh = {evidence_path(r): r.canonical for r in new}
+        files = dict(held.files) | {p: entry_of(c) for p, c in fresh.items()}
+        listed = files | {p: entry_of(c) for p, c in documents.items()}
+        manifest, digest = build_manifest(self.run_id, listed, created_at=at, collector=collector)
+        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
+            for path, content in {**fresh, **documents, MANIFEST: manifest}.items():
+                target = Path(folder) / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            self.client.log_artifacts(self.run_id, folder, ROOT)
+        moment = int(at.timestamp() * 1000)
+        self.client.log_batch(
+            self.run_id,
+            metrics=[Metric(k, v, moment, 0) for k, v in metrics.items()],
+            tags=[RunTag(k, v) for k, v in {**tags, EVIDENCE_TAG: digest}.items()],
+        )
+        seen = {r.digest for r in new}
+        kept = tuple(r for r in held.evidence if r.digest not in seen)
+        _CACHE.put(self._key, Holdings((*kept, *new), files, digest))
+        return digest
+
+
+def _says_absent(error: Exception) -> bool:
+    """Whether an artifact store's error means that the file is not there."""
+    response = getattr(error, "response", None)
+    if getattr(response, "status_code", None) == 404:
+        return True
+    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST" or "404" in str(error)
+
+
+def check_reachable(tracking_uri: str, *, timeout: float = 2.0) -> None:
+    """Ask an HTTP tracking server's port before writing: MLflow itself retries for minutes.
+
+    Raises:
+        DeliveryError: nothing listens there.
+    """
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), timeout).close()
+    except OSError as error:
+        raise DeliveryError("the tracking server does not answer", where=f"{parts.hostname}:{port}") from error

@@ -1,0 +1,1 @@
+"""From MLflow's objects to evidence: runs, models, environments, datasets."""

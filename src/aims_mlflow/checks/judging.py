@@ -1,0 +1,180 @@
+"""From single records to the outcome of a requirement; the one place where the rules of counting stand.
+
+Evidence about another version counts for nothing; of records that answer the same question the latest counts, and
+all of those must pass. A collector that could not run is an error until its evidence comes. Nothing on file is never a
+pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aims_mlflow.assessment import CheckResult, Outcome
+from aims_mlflow.checks.case import Case, Item
+from aims_mlflow.evidence import Basis, EvidenceStatus, Verdict
+
+WORST_FIRST = (Outcome.FAIL, Outcome.ERROR, Outcome.UNCERTAIN, Outcome.STALE, Outcome.MISSING, Outcome.PASS)
+"""Which outcome decides where several stand side by side."""
+
+_RANK = {outcome: rank for rank, outcome in enumerate(WORST_FIRST)}
+_WEAKEST_LAST = tuple(Basis)
+_HUMAN = frozenset({Basis.DECLARED, Basis.ATTESTED})
+
+Judgement = tuple[Outcome, str]
+"""An outcome and why, without the full stop."""
+
+
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome that decides; MISSING where there is none, since an empty set is never a pass."""
+    return min(outcomes, key=_RANK.__getitem__, default=Outcome.MISSING)
+
+
+def weakest(bases: Sequence[Basis]) -> Basis | None:
+    """The weakest basis; None where there is none."""
+    return max(bases, key=_WEAKEST_LAST.index, default=None)
+
+
+def is_human_part(case: Case) -> bool:
+    """Whether only a person's words, declared or attested, can meet the requirement."""
+    return set(case.requirement.accepts) <= _HUMAN
+
+
+def result(
+    case: Case, outcome: Outcome, reason: str, items: Sequence[Item] = (), *, basis: Basis | None = None,
+    valid_until: datetime | None = None,
+) -> CheckResult:  # fmt: skip
+    """A check result for the case."""
+    return CheckResult(
+        requirement=case.requirement.id,
+        check=case.requirement.check,
+        outcome=outcome,
+        reason=reason,
+        evidence=tuple(dict.fromkeys(item.digest for item in items)),
+        basis=basis,
+        attested_part=is_human_part(case),
+        valid_until=valid_until,
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    item: Item
+    outcome: Outcome
+    reason: str
+    lapses: datetime | None
+
+
+def by_verdict(item: Item) -> Judgement:
+    """What the record's own verdict says; facts without a limit are no pass here."""
+    record = item.record
+    match record.verdict:
+        case Verdict.PASS:
+            return Outcome.PASS, _sentence(record.reason)
+        case Verdict.FAIL:
+            return Outcome.FAIL, _sentence(record.reason)
+        case Verdict.UNCERTAIN:
+            return Outcome.UNCERTAIN, _sentence(record.reason)
+        case Verdict.NOT_TESTED:
+            return Outcome.MISSING, f"nothing was judged: {_sentence(record.reason)}"
+        case Verdict.RECORDED:
+            return Outcome.MISSING, "it states facts but was held against no limit"
+
+
+def by_presence(item: Item) -> Judgement:
+    """As by verdict, but stated facts count."""
+    if item.record.verdict is Verdict.RECORDED:
+        return Outcome.PASS, _sentence(item.record.reason)
+    return by_verdict(item)
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".") or "no reason was given"
+
+
+def judge(
+    case: Case,
+    rule: Callable[[Item], Judgement],
+    *,
+    matches: Callable[[Item], bool] = lambda _: True,
+    nothing: str = "",
+) -> CheckResult:
+    """Judge the requirement over its evidence.
+
+    Args:
+        case: What to judge.
+        rule: Judges one record that is about the subject, of an accepted basis and the latest of its key.
+        matches: Whether a record bears on the requirement, beyond its kind and dataset role.
+        nothing: What to say where no record is on file; a sentence about the kinds where empty.
+    """
+    found = _relevant(case, matches)
+    accepted = [item for item in found if not item.foreign and item.basis in case.requirement.accepts]
+    judged = [_judge_item(case, item, rule) for item in _latest(accepted)]
+    errors = case.pool.open_errors(case.requirement.evidence, case.arguments("role"))
+    judged += [_Judged(item, Outcome.ERROR, _sentence(item.record.reason), None) for item in errors]
+    if not judged:
+        return _nothing_counts(case, found, nothing)
+    return _combined(case, judged)
+
+
+def _relevant(case: Case, matches: Callable[[Item], bool]) -> list[Item]:
+    roles = case.arguments("role")
+    return [
+        item
+        for kind in case.requirement.evidence
+        for item in case.pool.of_kind(kind)
+        if (not roles or item.has_role(roles)) and matches(item)
+    ]
+
+
+def _latest(items: Sequence[Item]) -> list[Item]:
+    """The latest record of each key; all of them where several were made at the same moment."""
+    newest: dict[tuple[object, ...], datetime] = {}
+    for item in items:
+        moment = item.record.captured_at
+        newest[item.key] = max(newest.get(item.key, moment), moment)
+    return [item for item in items if item.record.captured_at == newest[item.key]]
+
+
+def _judge_item(case: Case, item: Item, rule: Callable[[Item], Judgement]) -> _Judged:
+    lapses = case.lapses(item)
+    if item.record.status is EvidenceStatus.ERROR:
+        return _Judged(item, Outcome.ERROR, f"could not be made: {_sentence(item.record.reason)}", lapses)
+    outcome, reason = rule(item)
+    if outcome is Outcome.PASS and lapses is not None and case.pool.at > lapses:
+        outcome, reason = Outcome.STALE, f"lapsed on {lapses:%Y-%m-%d}"
+    return _Judged(item, outcome, reason, lapses)
+
+
+def _combined(case: Case, judged: Sequence[_Judged]) -> CheckResult:
+    outcome = worst([one.outcome for one in judged])
+    deciding = [one for one in judged if one.outcome is outcome]
+    first = deciding[0]
+    more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
+    lapses = [one.lapses for one in deciding if one.lapses is not None]
+    return result(
+        case,
+        outcome,
+        f"{first.item.label}: {first.reason}{more}",
+        [one.item for one in deciding] + [one.item for one in judged if one.outcome is not outcome],
+        basis=weakest([one.item.basis for one in judged]) if outcome is Outcome.PASS else None,
+        valid_until=min(lapses, default=None) if outcome in (Outcome.PASS, Outcome.STALE) else None,
+    )
+
+
+def _nothing_counts(case: Case, found: Sequence[Item], nothing: str) -> CheckResult:
+    """Why nothing on file counts: about something else, of the wrong basis, dated ahead, or not there."""
+    foreign = [item for item in found if item.foreign]
+    if foreign:
+        return result(case, Outcome.STALE, f"{foreign[0].label}: it is {foreign[0].foreign}", foreign)
+    if found:
+        accepted = " or ".join(case.requirement.accepts)
+        reason = f"{found[0].label}: it is {found[0].basis}, and only {accepted} evidence counts here"
+        return result(case, Outcome.MISSING, reason, found)
+    kinds = " or ".join(kind.replace("_", " ") for kind in case.requirement.evidence)
+    if any(case.pool.ahead.get(kind) for kind in case.requirement.evidence):
+        return result(case, Outcome.MISSING, f"the {kinds} evidence is dated after the assessment")
+    roles = case.arguments("role")
+    about = f" about {' or '.join(roles)} data" if roles else ""
+    return result(case, Outcome.MISSING, nothing or f"no {kinds} evidence{about} is on file")

@@ -1,0 +1,47 @@
+"""The command ``aims``: parse, call, print. Heavy modules are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from aims_mlflow import __version__
+from aims_mlflow.cli.assessing import assess, report
+from aims_mlflow.cli.declaring import check, init
+from aims_mlflow.cli.delivering import flush
+from aims_mlflow.cli.demonstrating import demo
+from aims_mlflow.cli.exits import FailClosedGroup, debug_option
+from aims_mlflow.cli.listing import register
+
+_EPILOG = "Exit codes: 0 met, 1 not met, 2 could not run."
+
+
+@click.group(
+    cls=FailClosedGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="aims")
+@debug_option
+def aims() -> None:
+    """ISO/IEC 42001 evidence from MLflow runs."""
+
+
+for _command in (init, check, assess, report, register, flush, demo):
+    aims.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``aims`` and leave the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal that lacks a sign shows an escape instead of failing
+            reconfigure(errors="backslashreplace")
+    aims.main(args=arguments, prog_name="aims")
+    raise AssertionError("click leaves the process")  # pragma: no cover
+
+
+__all__ = ["aims", "main"]

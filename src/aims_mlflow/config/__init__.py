@@ -1,0 +1,72 @@
+"""Settings: where ``aims.yaml`` is, what it declares, and what it leaves out."""
+
+from __future__ import annotations
+
+from aims_mlflow.config.consistency import DRIFT_METHODS, KnownNames, misspelt
+from aims_mlflow.config.models import (
+    Applicability,
+    Attestation,
+    ColumnDriftPolicy,
+    Columns,
+    DataQualityPolicy,
+    Datasheet,
+    Declaration,
+    DriftPolicy,
+    FairnessPolicy,
+    MetricLimit,
+    OrganizationRole,
+    PerformancePolicy,
+    Person,
+    PrivacyPolicy,
+    RiskClass,
+    Rule,
+    System,
+)
+from aims_mlflow.config.scaffold import STARTER_TEMPLATE, starter
+from aims_mlflow.config.settings import (
+    Config,
+    Problem,
+    Settings,
+    check_declaration,
+    declared,
+    examine,
+    find_config,
+    label_of,
+    load_settings,
+    undeclared,
+)
+
+__all__ = [
+    "DRIFT_METHODS",
+    "STARTER_TEMPLATE",
+    "Applicability",
+    "Attestation",
+    "ColumnDriftPolicy",
+    "Columns",
+    "Config",
+    "DataQualityPolicy",
+    "Datasheet",
+    "Declaration",
+    "DriftPolicy",
+    "FairnessPolicy",
+    "KnownNames",
+    "MetricLimit",
+    "OrganizationRole",
+    "PerformancePolicy",
+    "Person",
+    "PrivacyPolicy",
+    "Problem",
+    "RiskClass",
+    "Rule",
+    "Settings",
+    "System",
+    "check_declaration",
+    "declared",
+    "examine",
+    "find_config",
+    "label_of",
+    "load_settings",
+    "misspelt",
+    "starter",
+    "undeclared",
+]

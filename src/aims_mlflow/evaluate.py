@@ -1,0 +1,278 @@
+"""Evidence held against the register: one finding for every row of every framework, whatever is on file. Pure.
+
+The status of a row is the worst of its requirements, in this order: not satisfied, error, uncertain, stale, no
+evidence, needs attestation. Only where all are met is it satisfied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+
+from aims_mlflow import __version__
+from aims_mlflow.assessment import Assessment, CheckResult, Finding, Outcome, Overall, Status
+from aims_mlflow.catalog import Catalog
+from aims_mlflow.checks import Case, Check, Pool, advice_of, available_checks, result
+from aims_mlflow.checks.judging import weakest, worst
+from aims_mlflow.config.models import Applicability, Declaration
+from aims_mlflow.controls import Requirement, Row
+from aims_mlflow.errors import CatalogError, InputError
+from aims_mlflow.evidence import AttestationRecord, DocumentRef, EvidenceBase, Sha256, Subject, Tool, Verdict
+
+COLLECTOR = Tool(name="aims-mlflow", version=__version__)
+
+ATTENTION = (Status.NOT_SATISFIED, Status.ERROR, Status.UNCERTAIN, Status.STALE)
+"""What to look at first, in this order."""
+
+_STATUS = {
+    Outcome.FAIL: Status.NOT_SATISFIED,
+    Outcome.ERROR: Status.ERROR,
+    Outcome.UNCERTAIN: Status.UNCERTAIN,
+    Outcome.STALE: Status.STALE,
+    Outcome.MISSING: Status.NO_EVIDENCE,
+    Outcome.PASS: Status.SATISFIED,
+}
+
+
+def evaluate(
+    evidence: Sequence[EvidenceBase],
+    catalog: Catalog,
+    declaration: Declaration,
+    *,
+    subject: Subject,
+    at: datetime,
+    declaration_sha256: Sha256 | None = None,
+    undeclared: Sequence[str] = (),
+    checks: Mapping[str, Check] | None = None,
+) -> Assessment:
+    """All findings for one subject at one time.
+
+    Args:
+        evidence: What is on file. The statements of ``aims.yaml`` are added (see ``declared_attestations``); giving
+            them here as well changes nothing.
+        catalog: The register in force.
+        declaration: Applicability, freshness and limits as declared.
+        subject: What is assessed. Evidence about another run or version counts for nothing.
+        at: When, with a time zone. Evidence dated later counts for nothing.
+        declaration_sha256: Digest of ``aims.yaml``, kept with the result.
+        undeclared: Dotted names of what ``aims.yaml`` leaves out, kept with the result.
+        checks: Checks by id; those installed where absent.
+
+    Raises:
+        InputError: ``at`` has no time zone.
+        CatalogError: the register names a check that is not installed, or the declaration an id the register does not
+            hold; the nearest valid name is in the error.
+    """
+    if at.tzinfo is None:
+        raise InputError("the time of an assessment needs a zone", where="at", remedy="Use datetime.now(UTC).")
+    at = at.astimezone(UTC)
+    installed = available_checks() if checks is None else checks
+    _refuse_unknown(catalog, declaration, installed)
+    everything = [*evidence, *declared_attestations(declaration, at)]
+    pool = Pool.of(everything, subject=subject, at=at, declaration=declaration)
+    findings = tuple(_finding(row, catalog, pool, installed) for row in catalog.rows.values())
+    counted = Counter(finding.status for finding in findings)
+    attention = tuple(f.id for status in ATTENTION for f in findings if f.status is status)
+    ends = [f.valid_until for f in findings if f.status is Status.SATISFIED and f.valid_until is not None]
+    return Assessment(
+        assessed_at=at,
+        collector=COLLECTOR,
+        subject=subject,
+        system_name=declaration.system.name,
+        risk_class=str(declaration.system.risk_class),
+        overall=_overall(counted),
+        headline=_headline(findings, counted, attention),
+        counts={str(status): counted[status] for status in Status},
+        findings=findings,
+        attention=attention,
+        fresh_until=min(ends, default=None),
+        declaration_sha256=declaration_sha256,
+        catalog_sha256=catalog.sha256,
+        evidence=dict(pool.digests),
+        undeclared=tuple(undeclared),
+    )
+
+
+def declared_attestations(declaration: Declaration, at: datetime) -> list[AttestationRecord]:
+    """The statements kept in ``aims.yaml``, as evidence.
+
+    Each is dated the day it is valid from, so that its age counts from there, and serves until the end of its last day
+    (UTC). One that is not valid yet is dated ``at``; it counts for nothing until its day comes.
+    """
+    records = []
+    for item in declaration.attestations:
+        dated = datetime.combine(item.valid_from, time.min, UTC)
+        records.append(
+            AttestationRecord(
+                collector=COLLECTOR,
+                captured_at=min(dated, at),
+                valid_until=datetime.combine(item.valid_until, time.max.replace(microsecond=0), UTC),
+                subject=Subject(system_id=declaration.system.id),
+                method="Stated under attestations in aims.yaml.",
+                verdict=Verdict.RECORDED,
+                reason=f"Stated by {item.owner}.",
+                topic=item.topic,
+                statement=item.statement,
+                owner=item.owner,
+                approver=item.approver,
+                valid_from=item.valid_from,
+                supports=item.supports,
+                document=DocumentRef(title=item.document) if item.document else None,
+            )
+        )
+    return records
+
+
+def declaration_problems(declaration: Declaration, catalog: Catalog) -> tuple[str, ...]:
+    """What the declaration says of the register that cannot be: unknown ids and topics, a clause excluded."""
+    problems = []
+    named = [(f"applicability.{i}", i) for i in declaration.applicability]
+    named += [(f"freshness.{i}", i) for i in declaration.freshness]
+    for index, item in enumerate(declaration.attestations):
+        named += [(f"attestations[{index}].supports", i) for i in item.supports]
+    for where, row_id in named:
+        try:
+            catalog.row(row_id)
+        except CatalogError as error:
+            problems.append(f"{where}: {error}")
+    for index, item in enumerate(declaration.attestations):
+        try:
+            catalog.topic(item.topic)
+        except CatalogError as error:
+            problems.append(f"attestations[{index}].topic: {error}")
+    for row_id, line in declaration.applicability.items():
+        if row_id in catalog.clauses and not line.applicable:
+            problems.append(f"applicability.{row_id}: a clause always applies; only controls can be excluded")
+    return tuple(problems)
+
+
+def _refuse_unknown(catalog: Catalog, declaration: Declaration, checks: Mapping[str, Check]) -> None:
+    for row in catalog.rows.values():
+        for requirement in row.requires:
+            if requirement.check not in checks:
+                raise CatalogError(
+                    f"the check {requirement.check!r} is not installed",
+                    where=f"row {row.id}, requirement {requirement.id}",
+                    remedy="Install the plugin that provides it, or name another check.",
+                )
+    for section, ids in (("applicability", declaration.applicability), ("freshness", declaration.freshness)):
+        for row_id in ids:
+            try:
+                catalog.row(row_id)
+            except CatalogError as error:
+                raise CatalogError(error.message, where=f"aims.yaml, {section}", remedy=error.remedy) from error
+
+
+def _finding(row: Row, catalog: Catalog, pool: Pool, checks: Mapping[str, Check]) -> Finding:
+    results = tuple(_judge(Case(row, need, pool, _max_age(row, need, catalog, pool)), checks) for need in row.requires)
+    status = _status(results)
+    excluded = pool.declaration.applicability.get(row.id)
+    reason, next_step = _why(row, results, status, checks)
+    if excluded is not None and not excluded.applicable:
+        if row.kind == "control":
+            reason = _excluded(excluded, status, reason)
+            status, next_step = Status.NOT_APPLICABLE, ""
+        else:
+            reason = f"{reason} It cannot be excluded: clauses always apply."
+    met = status is Status.SATISFIED
+    ends = [r.valid_until for r in results if r.valid_until and (met or r.outcome is Outcome.STALE)]
+    return Finding(
+        id=row.id,
+        title=row.title,
+        kind=row.kind,
+        framework=catalog.framework_of[row.id],
+        status=status,
+        strength=row.strength,
+        basis=weakest([r.basis for r in results if r.basis is not None]),
+        reason=reason,
+        next_step=next_step,
+        evidence=tuple(dict.fromkeys(digest for r in results for digest in r.evidence)),
+        valid_until=min(ends, default=None) if status in (Status.SATISFIED, Status.STALE) else None,
+        checks=results,
+    )
+
+
+def _max_age(row: Row, requirement: Requirement, catalog: Catalog, pool: Pool) -> timedelta | None:
+    """Days by the requirement's own profile, else by the declaration, else by the row's profile."""
+    days = catalog.freshness[requirement.freshness or row.freshness].max_age_days
+    if requirement.freshness is None:
+        days = pool.declaration.freshness.get(row.id, days)
+    return None if days is None else timedelta(days=days)
+
+
+def _judge(case: Case, checks: Mapping[str, Check]) -> CheckResult:
+    """Run the check. One that raises, or passes on nothing, could not run: that is an error and never a pass."""
+    check = checks[case.requirement.check]
+    try:
+        found = check.check(case)
+    except Exception as error:  # noqa: BLE001  (a fault of one check must show as such, not hide the other rows)
+        return result(case, Outcome.ERROR, f"the check {check.id} could not run ({type(error).__name__})")
+    if found.outcome is Outcome.PASS and not (found.evidence and set(found.evidence) <= case.pool.digests.keys()):
+        return result(case, Outcome.ERROR, f"the check {check.id} passed without evidence on file")
+    return found
+
+
+def _status(results: Sequence[CheckResult]) -> Status:
+    outcome = worst([r.outcome for r in results])
+    if outcome is Outcome.MISSING and all(r.attested_part for r in results if r.outcome is Outcome.MISSING):
+        return Status.NEEDS_ATTESTATION
+    return _STATUS[outcome]
+
+
+def _why(row: Row, results: Sequence[CheckResult], status: Status, checks: Mapping[str, Check]) -> tuple[str, str]:
+    """The reason in one sentence, and what to do next."""
+    pairs = list(zip(row.requires, results, strict=True))
+    if status is Status.SATISFIED:
+        parts = "; ".join(r.reason for r in results)
+        return f"{'All requirements are' if len(results) > 1 else 'The requirement is'} met: {parts}.", ""
+    deciding = worst([r.outcome for r in results])
+    human = status is Status.NEEDS_ATTESTATION
+    machine_first = deciding is Outcome.MISSING and not human
+    unmet = [(q, r) for q, r in pairs if r.outcome is deciding and not (machine_first and r.attested_part)]
+    requirement, first = unmet[0]
+    more = f" ({len(unmet) - 1} more like it)" if len(unmet) > 1 else ""
+    reason = f"Needs {requirement.what}: {first.reason}{more}."
+    if first.outcome in (Outcome.FAIL, Outcome.UNCERTAIN):
+        return reason, advice_of(checks[first.check]) or requirement.remedy
+    return reason, requirement.remedy
+
+
+def _excluded(line: Applicability, status: Status, reason: str) -> str:
+    said = f"Excluded in the Statement of Applicability: {line.reason.strip().rstrip('.')}."
+    if status is Status.NOT_SATISFIED:
+        return f"{said} That is at odds with evidence on file, which shows it not satisfied: {reason}"
+    return said
+
+
+def _overall(counted: Mapping[Status, int]) -> Overall:
+    for status, overall in (
+        (Status.NOT_SATISFIED, Overall.FAIL),
+        (Status.ERROR, Overall.ERROR),
+        (Status.STALE, Overall.STALE),
+        (Status.UNCERTAIN, Overall.WARN),
+        (Status.NO_EVIDENCE, Overall.WARN),
+        (Status.NEEDS_ATTESTATION, Overall.WARN),
+        (Status.SATISFIED, Overall.PASS),
+    ):
+        if counted.get(status):
+            return overall
+    return Overall.NOT_ASSESSED
+
+
+_WORDS = {
+    Status.NOT_SATISFIED: "not satisfied",
+    Status.ERROR: "could not be judged",
+    Status.UNCERTAIN: "uncertain",
+    Status.STALE: "stale",
+    Status.NO_EVIDENCE: "without evidence",
+    Status.NEEDS_ATTESTATION: "awaiting a person's statement",
+}
+
+
+def _headline(findings: Sequence[Finding], counted: Mapping[Status, int], attention: Sequence[str]) -> str:
+    applicable = len(findings) - counted.get(Status.NOT_APPLICABLE, 0)
+    open_ = ", ".join(f"{counted[status]} {words}" for status, words in _WORDS.items() if counted.get(status))
+    text = f"{counted.get(Status.SATISFIED, 0)} of {applicable} applicable clauses and controls are satisfied"
+    first = f"; look first at {', '.join(attention[:3])}" if attention else ""
+    return f"{text}{': ' + open_ if open_ else ''}{first}."

@@ -1,0 +1,239 @@
+"""The four ways a column's values lie in memory, whatever the library: plain, coded, text, objects."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from aims_mlflow.frames.kinds import ColumnKind, is_polars_series
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Fixed-width values: bool, integer, float, complex, ``datetime64`` or ``timedelta64``."""
+
+    values: np.ndarray
+    mask: np.ndarray | None = None
+    """True where missing; ``values`` means nothing there. None when NaN and NaT alone say what is missing."""
+    zone: str = ""
+    """For datetimes: name of the time zone (values are UTC then), ``date`` for calendar dates, else empty."""
+
+    def missing_mask(self) -> np.ndarray | None:
+        """True where missing, NaN and NaT included; None where nothing can be missing."""
+        kind = self.values.dtype.kind
+        if kind not in "fcMm":
+            return self.mask
+        own: np.ndarray = np.isnat(self.values) if kind in "Mm" else np.isnan(self.values)
+        return own if self.mask is None else own | self.mask
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Codes into a list of levels; -1 where missing."""
+
+    codes: np.ndarray
+    levels: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Strings or bytes in Arrow arrays."""
+
+    chunks: Any
+    """A ``pyarrow.ChunkedArray``."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Python objects, one a row."""
+
+    values: np.ndarray
+
+
+Storage = Plain | Coded | Text | Objects
+
+
+def storage_of(raw: Any) -> Storage:
+    """How the values of a column object lie in memory; converted only where the library has a form of its own."""
+    if isinstance(raw, pd.Series):
+        return _pandas_storage(raw)
+    if isinstance(raw, np.ndarray):
+        return _numpy_storage(raw)
+    if is_polars_series(raw):
+        return Objects(raw.to_numpy()) if str(raw.dtype) == "Object" else _arrow_storage(_chunked(raw.to_arrow()))
+    return _arrow_storage(_chunked(raw))
+
+
+def _chunked(raw: Any) -> Any:
+    import pyarrow as pa
+
+    return raw if isinstance(raw, pa.ChunkedArray) else pa.chunked_array([raw])
+
+
+def _numpy_storage(values: np.ndarray) -> Storage:
+    kind = values.dtype.kind
+    if kind in "biufcMm":
+        return Plain(values)
+    if kind == "V":
+        return Objects(object_array(values.tolist()))
+    return Objects(values if kind == "O" else values.astype(object))
+
+
+def _pandas_storage(series: pd.Series) -> Storage:
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return _numpy_storage(series.to_numpy())
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Coded(series.cat.codes.to_numpy(), list(dtype.categories))
+    if isinstance(dtype, pd.StringDtype):
+        return (
+            _arrow_storage(_chunked(_arrow(series))) if dtype.storage == "pyarrow" else Objects(series.to_numpy(object))
+        )
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow_storage(_chunked(_arrow(series)))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        moments = np.asarray(series.array.view("i8")).view(f"M8[{dtype.unit}]")
+        return Plain(moments, zone=str(dtype.tz))
+    if isinstance(dtype, pd.SparseDtype):
+        return _numpy_storage(np.asarray(series.array))
+    numpy_dtype = getattr(dtype, "numpy_dtype", None)
+    if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf":
+        values = series.array.to_numpy(dtype=numpy_dtype, na_value=numpy_dtype.type(0))
+        mask = np.asarray(series.isna())
+        return Plain(values, mask if mask.any() else None)
+    return Objects(series.to_numpy(dtype=object))
+
+
+def _arrow(series: pd.Series) -> Any:
+    import pyarrow as pa
+
+    return pa.array(series.array)
+
+
+def _arrow_storage(chunks: Any) -> Storage:
+    import pyarrow.types as pat
+
+    kind = chunks.type
+    if pat.is_dictionary(kind):
+        return _arrow_coded(chunks)
+    if pat.is_string(kind) or pat.is_large_string(kind) or pat.is_binary(kind) or pat.is_large_binary(kind):
+        return Text(chunks)
+    if pat.is_string_view(kind):
+        return Text(chunks.cast("large_string"))
+    if pat.is_timestamp(kind):
+        return _arrow_plain(chunks, zone=_zone_name(kind.tz))
+    if pat.is_date(kind):
+        return _arrow_plain(chunks, zone="date")
+    if pat.is_duration(kind) or pat.is_boolean(kind) or pat.is_integer(kind) or pat.is_floating(kind):
+        return _arrow_plain(chunks)
+    return Objects(object_array(chunks.to_pylist()))
+
+
+def _zone_name(zone: str | None) -> str:
+    """A zone as pandas writes it: Arrow and polars say ``+01:00`` where pandas says ``UTC+01:00``."""
+    return f"UTC{zone}" if zone and zone[0] in "+-" else zone or ""
+
+
+def _arrow_plain(chunks: Any, zone: str = "") -> Plain:
+    if str(chunks.type) == "halffloat":
+        chunks = chunks.cast("float32")
+    name = str(chunks.type)
+    if not chunks.null_count or name.startswith(("timestamp", "date", "duration", "float", "double")):
+        return Plain(chunks.to_numpy(), zone=zone)
+    return Plain(chunks.fill_null(False if name == "bool" else 0).to_numpy(), chunks.is_null().to_numpy(), zone)
+
+
+def _arrow_coded(chunks: Any) -> Coded:
+    import pyarrow as pa
+
+    whole = chunks.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.array([], type=whole.type)
+    levels = whole.dictionary.to_pylist()
+    indices = whole.indices
+    codes = indices.cast("int64").fill_null(-1) if indices.null_count else indices
+    plain = codes.to_numpy().astype(np.int64, copy=False)
+    if None in levels or len(set(map(repr, levels))) < len(levels):
+        first: dict[str, int] = {}
+        to_first = [
+            first.setdefault(repr(level), place) if level is not None else -1 for place, level in enumerate(levels)
+        ]
+        plain = np.asarray([*to_first, -1], dtype=np.int64)[plain]
+    return Coded(plain, levels)
+
+
+def encode_text(text: Text) -> Coded:
+    """Text as codes into its distinct values, in order of appearance."""
+    return _arrow_coded(text.chunks.dictionary_encode())
+
+
+def object_array(values: Sequence[Any]) -> np.ndarray:
+    """A 1-D object array of the values, nested lists left as they are."""
+    array = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        array[place] = value
+    return array
+
+
+def plain_of_objects(objects: Objects, kind: ColumnKind) -> Plain | None:
+    """Objects that are all of one fixed-width kind, as plain values; None where that would lose something.
+
+    Whole numbers over 64 bits, decimals, whole numbers among floats, and datetimes of several zones stay objects.
+    """
+    values = objects.values
+    if kind is ColumnKind.BOOLEAN:
+        return _filled(values, np.dtype(bool), False)
+    if kind is ColumnKind.INTEGER:
+        for whole in (np.dtype(np.int64), np.dtype(np.uint64)):
+            try:
+                return _filled(values, whole, 0)
+            except OverflowError:
+                continue
+        return None
+    if kind is ColumnKind.FLOAT and pd.api.types.infer_dtype(values, skipna=True) == "floating":
+        return _filled(values, np.dtype(np.float64), np.nan)
+    if kind is ColumnKind.DATETIME:
+        return _plain_moments(values)
+    if kind is ColumnKind.TIMEDELTA:
+        return _or_none(lambda: Plain(pd.TimedeltaIndex(values).to_numpy()))
+    return None
+
+
+def _filled(values: np.ndarray, dtype: np.dtype[Any], fill: Any) -> Plain:
+    mask = pd.isna(values)
+    if not mask.any():
+        return Plain(values.astype(dtype))
+    return Plain(np.where(mask, fill, values).astype(dtype), None if dtype.kind == "f" else mask)
+
+
+def _plain_moments(values: np.ndarray) -> Plain | None:
+    if pd.api.types.infer_dtype(values, skipna=True) == "date":
+        return Plain(np.where(pd.isna(values), None, values).astype("M8[D]"), zone="date")  # type: ignore[call-overload]
+    present = values[~pd.isna(values)]
+    zones = {str(getattr(value, "tzinfo", None)) for value in present}
+    if len(zones) > 1 or any(isinstance(value, dt.date) and not isinstance(value, dt.datetime) for value in present):
+        return None
+    index = _or_none(lambda: pd.DatetimeIndex(values))
+    if index is None:
+        return None
+    return _pandas_moments(index)
+
+
+def _pandas_moments(index: pd.DatetimeIndex) -> Plain:
+    storage = _pandas_storage(pd.Series(index))
+    assert isinstance(storage, Plain)  # noqa: S101  (for the type checker: a DatetimeIndex has no other form)
+    return storage
+
+
+def _or_none(convert: Callable[[], _T]) -> _T | None:
+    try:
+        return convert()
+    except (ValueError, TypeError, OverflowError, pd.errors.OutOfBoundsDatetime):
+        return None

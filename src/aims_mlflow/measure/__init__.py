@@ -1,0 +1,1 @@
+"""Pure measurement: tables and policies in, evidence payloads out. Knows nothing of MLflow."""

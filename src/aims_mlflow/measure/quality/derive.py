@@ -1,0 +1,124 @@
+"""Rules derived from what is declared and from the reference data's profile, before the data at hand is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from aims_mlflow.config.models import Columns, DataQualityPolicy
+from aims_mlflow.frames import ColumnKind
+from aims_mlflow.measure.quality.profile import ColumnProfile, Profile
+from aims_mlflow.measure.quality.suite import Severity, Suite, SuiteRule
+
+_NUMBER_TYPES = (
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "int",
+    "float",
+)
+"""A column of whole numbers turns into floats as soon as a value is missing: both are numbers."""
+
+_TYPES = {
+    ColumnKind.FLOAT: _NUMBER_TYPES,
+    ColumnKind.INTEGER: _NUMBER_TYPES,
+    ColumnKind.BOOLEAN: ("bool",),
+    ColumnKind.DATETIME: ("datetime64", "Timestamp"),
+}
+
+
+def derive_suite(
+    policy: DataQualityPolicy,
+    columns: Columns,
+    profile: Profile | None = None,
+    *,
+    labelled: bool = True,
+    name: str = "derived",
+) -> Suite:
+    """The rules that follow from the declaration and, if there is one, the reference data's profile.
+
+    From the declaration alone: there are rows; the target (where the data is labelled), sensitive, time and id columns
+    exist; the target has no nulls; the ids have none and are unique (a warning as long as no reference shows that they
+    are meant to be).
+
+    From the profile, for each column not ignored: it exists; its share of nulls is at most the reference's plus
+    ``max_missing_increase``; numbers, truth values and times keep to their kind of type; numbers stay within the
+    reference's 1 %-99 % range plus ``range_margin`` of its width, apart from the share of the reference's own rows that
+    do not, plus ``unseen_share``; labels are those of the reference apart from ``unseen_share`` of the rows, where the
+    reference has at most ``max_categories``.
+
+    Args:
+        policy: The limits, from ``aims.yaml``.
+        columns: Which column is what.
+        profile: The reference data; never the data to be judged.
+        labelled: False for data that has no target yet (production input).
+        name: Name of the suite.
+    """
+    rules = [
+        SuiteRule("expect_table_row_count_to_be_between", {"min_value": 1}, source="derived"),
+        *_declared(columns, profile, labelled=labelled),
+    ]
+    if profile is not None:
+        left_out = {*columns.ignore, columns.prediction, columns.probability}
+        if not labelled:
+            left_out.add(columns.target)
+        kept = [column for column in profile.columns if column.name not in left_out]
+        if kept:
+            there = {"column_set": [column.name for column in kept], "exact_match": False}
+            rules.append(_rule("expect_table_columns_to_match_set", there))
+        for column in kept:
+            rules.extend(_profiled(column, policy, columns))
+    return Suite(name, tuple(rules))
+
+
+def _rule(kind: str, kwargs: dict[str, Any], severity: Severity = "critical") -> SuiteRule:
+    return SuiteRule(kind, kwargs, severity=severity, source="derived")
+
+
+def _declared(columns: Columns, profile: Profile | None, *, labelled: bool) -> Iterator[SuiteRule]:
+    target = columns.target if labelled else None
+    named = dict.fromkeys(name for name in (target, *columns.sensitive, columns.time, *columns.ids) if name is not None)
+    for name in named:
+        yield _rule("expect_column_to_exist", {"column": name})
+    for name in dict.fromkeys(n for n in (target, *columns.ids) if n is not None):
+        yield _rule("expect_column_values_to_not_be_null", {"column": name})
+    yield from _unique(columns, profile)
+
+
+def _unique(columns: Columns, profile: Profile | None) -> Iterator[SuiteRule]:
+    """Uniqueness of the ids: each by itself where the reference shows it, else all together, as a warning."""
+    if profile is not None:
+        shown = {column.name for column in profile.columns if column.unique}
+        for name in columns.ids:
+            if name in shown:
+                yield _rule("expect_column_values_to_be_unique", {"column": name})
+    elif len(columns.ids) == 1:
+        yield _rule("expect_column_values_to_be_unique", {"column": columns.ids[0]}, "warning")
+    elif columns.ids:
+        yield _rule("expect_compound_columns_to_be_unique", {"column_list": list(columns.ids)}, "warning")
+
+
+def _profiled(column: ColumnProfile, policy: DataQualityPolicy, columns: Columns) -> Iterator[SuiteRule]:
+    name = column.name
+    if name in columns.ids:
+        return
+    allowed = round(column.missing_share + policy.max_missing_increase, 6)
+    if name != columns.target and allowed < 1:
+        yield _rule("expect_column_values_to_not_be_null", {"column": name, "mostly": round(1 - allowed, 6)})
+    if column.kind in _TYPES and column.missing_share < 1:
+        yield _rule("expect_column_values_to_be_in_type_list", {"column": name, "type_list": list(_TYPES[column.kind])})
+    if column.low is not None and column.high is not None:
+        mostly = max(0.0, round(1 - column.outside_share - policy.unseen_share, 6))
+        limits = {"column": name, "min_value": column.low, "max_value": column.high, "mostly": mostly}
+        yield _rule("expect_column_values_to_be_between", limits)
+    if column.categories is not None:
+        limits = {"column": name, "value_set": list(column.categories), "mostly": round(1 - policy.unseen_share, 6)}
+        yield _rule("expect_column_values_to_be_in_set", limits)

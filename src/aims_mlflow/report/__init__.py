@@ -1,0 +1,99 @@
+"""Assessment and evidence as a page a reviewer can read. Pure: values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from aims_mlflow.assessment import Assessment
+from aims_mlflow.catalog import load_catalog
+from aims_mlflow.controls import Framework
+from aims_mlflow.errors import InputError
+from aims_mlflow.evidence import EvidenceBase
+from aims_mlflow.report import words
+from aims_mlflow.report.description import controls_matrix, description_block, merge_description
+from aims_mlflow.report.detail import LEVELS
+from aims_mlflow.report.environment import environment, template_root
+from aims_mlflow.report.links import ReportLinks, report_links
+from aims_mlflow.report.measured import BODIES
+from aims_mlflow.report.page import build_page
+from aims_mlflow.report.records import build_sections
+
+REPORTS: dict[str, str] = {
+    "report.html": "assessment.html.j2",
+    "report.md": "assessment.md.j2",
+}
+"""Name of the report, which is its file name under ``aims/``, to its template."""
+
+_SIZE_LIMIT = {"report.html": 300_000, "report.md": 100_000}
+"""Bytes. The page stays quick to open; MLflow renders long Markdown slowly."""
+
+
+def render(
+    name: str,
+    assessment: Assessment,
+    evidence: Sequence[EvidenceBase],
+    *,
+    links: ReportLinks | None = None,
+    manifest_sha256: str | None = None,
+    owner: str | None = None,
+    frameworks: Sequence[Framework] | None = None,
+) -> str:
+    """Render one report.
+
+    Everything that came from outside is escaped for the format. Long evidence is shortened, and the page says by how
+    much, until the text fits the format's size limit (300 KB of HTML, 100 KB of Markdown); every row of the register
+    is always written.
+
+    Args:
+        name: A key of ``REPORTS``.
+        assessment: What was found.
+        evidence: The records it rests on. A record named by the assessment and not given here is listed as such.
+        links: Links of the Markdown form; the HTML form has none, since MLflow's viewer blocks them.
+        manifest_sha256: Digest of the evidence manifest, where it is known already.
+        owner: Who answers for the system; null to read it from the declaration among the evidence.
+        frameworks: Where the groups and their titles come from; null for the built-in register. Rows of a framework that
+            is not among them stand in one group.
+
+    Raises:
+        InputError: no report of that name.
+        AimsError: the templates are not installed.
+    """
+    if name not in REPORTS:
+        close = get_close_matches(name, REPORTS, n=1, cutoff=0.4)
+        remedy = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(REPORTS)}."
+        raise InputError(f"there is no report '{name}'", where="render", remedy=remedy)
+    template = environment(html=name.endswith(".html")).get_template(REPORTS[name])
+    given = {record.digest: record for record in evidence}
+    unseen = [(kind, digest) for digest, kind in assessment.evidence.items() if digest not in given]
+    known = load_catalog().frameworks if frameworks is None else frameworks
+    text = ""
+    for detail in LEVELS:
+        page = build_page(
+            assessment, evidence, detail=detail, manifest_sha256=manifest_sha256, owner=owner, frameworks=known
+        )
+        context: dict[str, Any] = {
+            "page": page,
+            "sections": build_sections(given, at=assessment.assessed_at, detail=detail, bodies=BODIES),
+            "unseen": [f"{kind}-{words.short(digest)}" for kind, digest in unseen[: detail.items * 2]],
+            "unseen_total": len(unseen),
+            "links": links or ReportLinks(),
+            "words": words,
+        }
+        text = template.render(context)
+        if len(text.encode("utf-8", "backslashreplace")) <= _SIZE_LIMIT[name]:
+            break
+    return text
+
+
+__all__ = [
+    "REPORTS",
+    "ReportLinks",
+    "controls_matrix",
+    "description_block",
+    "merge_description",
+    "render",
+    "report_links",
+    "template_root",
+]

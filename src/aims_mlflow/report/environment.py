@@ -1,0 +1,75 @@
+"""Where the templates are, and the two environments that render them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aims_mlflow.errors import AimsError
+from aims_mlflow.report import markdown
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_LONGEST = 2_000
+"""No single text of a report is longer; the views cut most of them much earlier."""
+
+
+def template_root() -> Traversable:
+    """The folder of the templates: inside the installed package, or at the root of the checkout.
+
+    Raises:
+        AimsError: neither is there.
+    """
+    packaged = files("aims_mlflow") / "templates"
+    if packaged.is_dir():
+        return packaged
+    checkout = Path(__file__).resolve().parents[3] / "templates"
+    if checkout.is_dir():
+        return checkout
+    raise AimsError(
+        "the report templates are not installed",
+        where=f"{packaged} and {checkout}",
+        remedy="Install aims-mlflow again; its wheel carries them.",
+    )
+
+
+def _load(name: str) -> tuple[str, str, None] | None:
+    path = template_root().joinpath(*name.split("/"))
+    return (path.read_text(encoding="utf-8"), str(path), None) if path.is_file() else None
+
+
+def _plain(value: Any) -> Any:
+    """HTML: make odd characters visible, then leave the escaping to Jinja."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return markdown.clean(value[:_LONGEST])
+    return value
+
+
+def _marked(value: Any) -> str:
+    """Markdown: whatever is not Markdown already is escaped, so that no expression can forget it."""
+    return value if isinstance(value, markdown.Markdown) else markdown.escape(str(value)[:_LONGEST])
+
+
+@lru_cache(maxsize=2)
+def environment(*, html: bool) -> Environment:
+    """The environment of one output form; templates are compiled once for the life of the process."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+
+    # `select_autoescape()` alone does not escape '*.html.j2'.
+    escape = select_autoescape(enabled_extensions=("html", "html.j2"), disabled_extensions=("css.j2",), default=True)
+    made = Environment(
+        loader=FunctionLoader(_load),
+        autoescape=escape if html else False,  # noqa: S701  (the Markdown form escapes in 'finalize')
+        finalize=_plain if html else _marked,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"code": markdown.code, "link": markdown.link}
+    return made
