@@ -64,3 +64,9 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=30)
         self.process = None
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:  # a worker may answer for a moment after the leader is gone
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+                time.sleep(0.05)
+                continue
+            return

@@ -57,6 +57,9 @@ from aims_mlflow.frames import Table, as_table
 
 Config = str | Path | Declaration | Settings | dict[str, Any] | None
 
+_AWAY = frozenset({DeliveryError.error_code, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+"""Error codes that mean the server is away, not that the caller is wrong."""
+
 _RUN_ID = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -458,7 +461,9 @@ def _target(run_id: str | None) -> _Target:
     try:
         check_reachable(str(client.tracking_uri))
         facts = RunStore(client, run_id).facts()
-    except DeliveryError:
+    except (DeliveryError, mlflow.MlflowException) as error:
+        if getattr(error, "error_code", "") not in _AWAY:
+            raise
         facts = None  # the evidence is spooled; it names the run without its content digest
     return _Target(client, run_id, facts)
 

@@ -124,6 +124,9 @@ def _deliver(
     store = RunStore(client, run_id)
     facts = facts or store.facts()
     held = store.holdings(facts, salvage=True) if "aims.evidence" in facts.tags else Holdings()
+    everything: list[EvidenceBase] = []
+    digest = ""
+    assessment: Assessment | None = None
     for _ in range(_TRIES):
         known = {r.digest for r in held.evidence}
         at = now()
@@ -131,7 +134,6 @@ def _deliver(
         fresh = [r for r in [*new, *stated] if r.digest not in known]
         everything = [*held.evidence, *fresh]
         documents: dict[str, bytes] = {}
-        assessment = None
         metrics: Mapping[str, float] = {}
         tags = {"aims.status": str(Overall.NOT_ASSESSED)}
         if assess:

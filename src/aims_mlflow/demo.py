@@ -6,7 +6,9 @@ Data: American Community Survey, Massachusetts, 2015 to 2018 (U.S. Census Bureau
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +124,8 @@ def run_demo(directory: str | Path = "aims-demo", *, progress: Callable[[str], N
     uri = f"sqlite:///{root / 'mlflow.db'}"
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # tables made anew, cloudpickle chosen: nothing to tell
+    warnings.filterwarnings("ignore", message=".*Inferred schema contains integer column", category=UserWarning)
     aims_mlflow.autolog(config)
     try:
         experiment = mlflow.get_experiment_by_name("census")
@@ -167,6 +171,7 @@ def _train(mlflow: Any, experiment_id: str, train: Any, test: Any, config: Path)
             name="model",
             signature=mlflow.models.infer_signature(train[features], predicted),
             input_example=example,
+            serialization_format="cloudpickle",
             registered_model_name=_MODEL,
         )
     version = getattr(logged, "registered_model_version", None) or "1"

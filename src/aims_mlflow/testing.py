@@ -58,10 +58,17 @@ SAMPLE_TIME = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 
 _TOOL = Tool(name="aims-mlflow", version="0.1.0")
 _RUN_ID = "90c94a1e0f3946199372fcc6c7b12952"
-_NAMES = tuple(
-    "age hours_per_week income capital_gain capital_loss tenure_months balance utilisation "  # numerical
-    "region education occupation contract channel housing".split()  # categorical
+_NUMERICAL = (
+    "age",
+    "hours_per_week",
+    "income",
+    "capital_gain",
+    "capital_loss",
+    "tenure_months",
+    "balance",
+    "utilisation",
 )
+_NAMES = (*_NUMERICAL, "region", "education", "occupation", "contract", "channel", "housing")
 
 
 def _sha(text: str) -> str:
@@ -155,7 +162,7 @@ def _datasets() -> list[EvidenceBase]:
                 schema_sha256=_sha("schema"),
                 columns=facts,
                 declared_as="applications" if role == "training" else None,
-            )  # fmt: skip
+            )
         )
     return records
 
@@ -203,9 +210,10 @@ def _column_drift(index: int) -> ColumnDrift:
         verdict, low, high = Verdict.UNCERTAIN, score - 0.03, score + 0.02
     effect = Interval(value=score, low=score * 0.86, high=score * 1.14, method="bootstrap-free delta method")
     p_value = index == 6
+    method = "Jensen-Shannon distance" if categorical else "Wasserstein distance (normed)"
     return ColumnDrift(
         column=name, type="categorical" if categorical else "numerical",
-        method="K-S p_value" if p_value else ("Jensen-Shannon distance" if categorical else "Wasserstein distance (normed)"),
+        method="K-S p_value" if p_value else method,
         direction="p_value" if p_value else "distance", score=0.0007 if p_value else score,
         score_low=0.0007 if p_value else low, score_high=0.0007 if p_value else high,
         threshold=0.05 if p_value else 0.1, verdict=Verdict.FAIL if p_value else verdict,
@@ -248,7 +256,8 @@ def _model_quality() -> list[EvidenceBase]:
             },
         )
         for group, n, judged, rate, tpr in (
-            ("female", 3_236, True, 0.083, 0.512), ("male", 6_520, True, 0.262, 0.603), ("missing", 12, False, 0.1, None),
+            ("female", 3_236, True, 0.083, 0.512), ("male", 6_520, True, 0.262, 0.603),
+            ("missing", 12, False, 0.1, None),
         )
     )  # fmt: skip
     gap: tuple[tuple[str, Literal["difference", "ratio"], float, float, float, float, Verdict], ...] = (
@@ -291,7 +300,8 @@ def _statements() -> list[EvidenceBase]:
             collector=_TOOL, captured_at=SAMPLE_TIME - timedelta(days=70), subject=Subject(system_id="credit-scoring"),
             valid_until=SAMPLE_TIME + timedelta(days=295), method="statement", verdict=Verdict.RECORDED,
             reason="Stated by the owner, in force.", topic="ai_policy", statement="The AI policy was approved.",
-            owner="Management board", approver="Chair of the board", role="top management", valid_from=date(2026, 9, 15),
+            owner="Management board", approver="Chair of the board", role="top management",
+            valid_from=date(2026, 9, 15),
             supports=("5.2", "A.2.2"),
             document=DocumentRef(title="AI policy", version="2.1", uri="dms:policies/ai", sha256=_sha("policy")),
         ),
@@ -375,7 +385,7 @@ def _finding(row: Row, by_kind: dict[str, list[EvidenceBase]]) -> Finding:
 
 
 def sample_assessment(evidence: Sequence[EvidenceBase] | None = None) -> Assessment:
-    """An assessment of all 70 rows of ISO/IEC 42001 with every status, resting on the evidence given or on the sample."""
+    """An assessment of all 70 rows of ISO/IEC 42001 with every status, on the evidence given or on the sample."""
     records = sample_evidence() if evidence is None else evidence
     by_kind: dict[str, list[EvidenceBase]] = {}
     kinds: dict[str, str] = {}

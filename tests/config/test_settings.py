@@ -182,7 +182,9 @@ def test_the_same_file_means_the_same_without_the_c_parser(tmp_path, monkeypatch
         document._loader_class.cache_clear()
 
 
-@pytest.mark.parametrize("content", ["[" * 200_000, "- " * 200_000, "{a: " * 50_000])
+@pytest.mark.parametrize(
+    "content", ["[" * 200_000, "- " * 200_000, "{a: " * 50_000], ids=["brackets", "dashes", "braces"]
+)
 def test_deep_nesting_is_refused_and_does_not_end_the_process(tmp_path, content):
     file = tmp_path / "deep.yaml"
     file.write_text(content)

@@ -48,7 +48,7 @@ def test_every_section_and_every_key_is_shown(written):
     text = written.read_text()
     for name, field in Declaration.model_fields.items():
         assert re.search(rf"^{name}:", text, re.MULTILINE), name
-        for key in getattr(type(field.get_default(call_default_factory=True)), "model_fields", {}):
+        for key in getattr(type(field.get_default(call_default_factory=True, validated_data={})), "model_fields", {}):
             assert re.search(rf"^ +(# +)?{key}:", text, re.MULTILINE), f"{name}.{key}"
 
 

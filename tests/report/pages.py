@@ -10,11 +10,18 @@ from pydantic import BaseModel
 
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
 TAGS = frozenset(
-    ["html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "h1", "h2", "h3", "p", "div", "span", "b", "i", "code", "ul", "ol", "li", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "svg", "rect", "line", "circle", "text"]
-)
+    (
+        "html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "h1", "h2", "h3", "p",
+        "div", "span", "b", "i", "code", "ul", "ol", "li", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr",
+        "th", "td", "details", "summary", "svg", "rect", "line", "circle", "text",
+    )
+)  # fmt: skip
 ATTRIBUTES = frozenset(
-    ["lang", "charset", "http-equiv", "content", "name", "class", "role", "aria-label", "aria-hidden", "title", "scope", "colspan", "open", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "dx", "width", "height"]
-)
+    (
+        "lang", "charset", "http-equiv", "content", "name", "class", "role", "aria-label", "aria-hidden", "title",
+        "scope", "colspan", "open", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "dx", "width", "height",
+    )
+)  # fmt: skip
 
 
 class Page(HTMLParser):

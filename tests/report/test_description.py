@@ -106,6 +106,17 @@ def test_loose_markers_of_the_user_are_the_users():
     assert merge_description(mine, BLOCK) == f"{BLOCK}\n\n{mine}"
 
 
+def test_an_unfinished_block_before_ours_does_not_swallow_the_text_between():
+    mine = f"AIMS: my notes {BEGIN}\nkeep this\n"
+    assert merge_description(mine + BLOCK, OTHER) == mine + OTHER
+
+
+def test_rows_come_worst_first_even_where_attention_names_none():
+    block = description_block(ASSESSMENT.model_copy(update={"attention": ()}))
+    items = [line for line in block.splitlines() if line.startswith("- ")]
+    assert items[0].startswith("- ✗ not satisfied: A.5.4") and items[3].startswith("- ▲ uncertain")
+
+
 def test_the_block_stays_short():
     assert len(description_block(with_text(ASSESSMENT, "<" * 10_000), report_links(ASSESSMENT.subject))) < 5_000
 

@@ -49,8 +49,9 @@ def test_the_facts_name_system_version_run_times_and_digests(assessment, evidenc
     manifest = "sha256:" + "ab" * 32
     said = Page(render("report.html", assessment, evidence, manifest_sha256=manifest, owner="Risk office")).words
     for part in (
-        "high (terms of the EU AI Act)", "credit-scoring version 3", assessment.subject.run.run_id, "2026-11-24 08:30 UTC",
-        "2026-12-24 08:30 UTC", manifest, assessment.declaration_sha256, assessment.catalog_sha256, "aims-mlflow 0.1.0",
+        "high (terms of the EU AI Act)", "credit-scoring version 3", assessment.subject.run.run_id,
+        "2026-11-24 08:30 UTC", "2026-12-24 08:30 UTC", manifest, assessment.declaration_sha256,
+        assessment.catalog_sha256, "aims-mlflow 0.1.0",
         "Risk office", "system.human_oversight",
     ):  # fmt: skip
         assert part in said
@@ -75,6 +76,10 @@ def test_every_row_is_in_the_register_with_status_strength_and_reason(page, asse
         assert finding.reason in register
     assert register.count("needs attestation") == assessment.counts["needs-attestation"]
     assert "Annex A.6 AI system life cycle 2 of 9 satisfied" in register
+    assert "ISO/IEC 42001:2023: 70 rows" in page.words
+    for strength, label in words.STRENGTH.items():
+        shown = len(re.findall(rf"(?<!■){label.symbol} {label.word}", register))
+        assert shown == sum(f.strength is strength for f in assessment.findings)
     assert "Clause 10 Improvement" in register
 
 
@@ -145,7 +150,7 @@ def test_lapsed_evidence_is_marked_and_open(assessment, evidence):
 
 
 def test_a_record_with_an_error_is_never_shown_as_a_pass(assessment, evidence):
-    broken = of_kind(evidence, "performance").model_copy(
+    broken = of_kind(evidence, "environment").model_copy(
         update={"status": EvidenceStatus.ERROR, "verdict": Verdict.PASS}
     )
     text = render("report.html", assessment, (broken,))
@@ -154,8 +159,10 @@ def test_a_record_with_an_error_is_never_shown_as_a_pass(assessment, evidence):
 
 def test_rules_metrics_gaps_and_lineage_are_written_out(page):
     for part in (
-        "raised KeyError", "nothing to judge", "unknown rule", "6,408 broke it", "0.317 [0.284, 0.351]", "counted, not judged",
-        "undefined", "models:/credit-scoring/2", "→ logged model m-4f1c → credit-scoring version 3", "MemoryError",
+        "raised KeyError", "nothing to judge", "unknown rule", "6,408 broke it", "0.317 [0.284, 0.351]",
+        "counted, not judged", "undefined", "models:/credit-scoring/2",
+        "→ logged model m-4f1c → credit-scoring version 3",
+        "MemoryError",
         "datasets.production.legal_basis", "cloudpickle (not pinned)", "48,842 rows by 15 columns", "Management board",
     ):  # fmt: skip
         assert part in page.words
@@ -228,6 +235,13 @@ def test_no_text_changes_the_structure_of_the_page(text, assessment, evidence):
 def test_marks_that_turn_the_reading_direction_are_made_visible(assessment):
     text = render("report.html", assessment.model_copy(update={"system_name": "ab\u202essap"}), ())
     assert "\u202e" not in text and "ab\\u202essap" in text
+
+
+def test_what_stands_between_backticks_is_code_and_still_escaped(assessment):
+    text = "run `aims <x>` or `open"
+    told = assessment.findings[-1].model_copy(update={"reason": text, "status": Status.ERROR})
+    html = render("report.html", assessment.model_copy(update={"findings": (told,)}), ())
+    assert "run <code>aims &lt;x&gt;</code> or `open" in html
 
 
 def test_an_unknown_report_is_refused_with_the_nearest_name(assessment):

@@ -27,7 +27,6 @@ from aims_mlflow.evidence import (
     DatasetRef,
     EvidenceBase,
     EvidenceStatus,
-    ModelRef,
     Subject,
     Verdict,
 )
@@ -262,11 +261,12 @@ def _data(
 def _reference(
     tables: Sequence[tuple[SeenDataset, Table, DatasetRef]], wanted: str
 ) -> tuple[SeenDataset, Table, DatasetRef] | None:
-    """The dataset the others are compared with: by role, then context, then name; none where only one was logged."""
+    """The dataset the others are compared with, by role, context or name; none where only one was logged."""
     if len(tables) < 2:
         return None
-    for pick in (lambda d, r: r.role, lambda d, r: d.context, lambda d, r: d.name):
-        for item in tables:
-            if pick(item[0], item[2]) == wanted:
+    names = [(data, {ref.role, data.context, data.name}) for data, _, ref in tables]
+    for name in (wanted, "training", "reference"):
+        for item, (_, own) in zip(tables, names, strict=True):
+            if name in own:
                 return item
     return None

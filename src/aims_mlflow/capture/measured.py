@@ -21,6 +21,11 @@ from aims_mlflow.evidence import (
 from aims_mlflow.frames import Table
 
 
+def _source(settings: Settings) -> str:
+    """Where limits come from, for the record."""
+    return "aims.yaml" if settings.path else "argument"
+
+
 def quality_evidence(
     table: Table,
     ref: DatasetRef,
@@ -113,7 +118,7 @@ def drift_evidence(
         policy=declaration.drift,
         columns=declaration.columns,
         privacy=declaration.privacy,
-        source="aims.yaml" if settings.path else "default",
+        source=_source(settings),
     )
     own = {f.name: getattr(payload, f.name) for f in fields(payload) if f.name != "html"}
     record = DriftEvidence(
@@ -150,6 +155,8 @@ def performance_evidence(
         positive_label=positive_label if positive_label is not None else declaration.columns.positive_label,
         baseline=baseline,
         privacy=declaration.privacy,
+        unknown="not_tested",
+        source=_source(settings),
     )
     return PerformanceEvidence(
         collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **payload.as_fields()
@@ -165,7 +172,7 @@ def logged_performance(
     metrics = facts.user_metrics
     if not metrics:
         return None
-    payload = judge_logged_metrics(metrics, settings.declaration.performance)
+    payload = judge_logged_metrics(metrics, settings.declaration.performance, source=_source(settings))
     return PerformanceEvidence(
         collector=COLLECTOR,
         basis=Basis.REPORTED,
@@ -205,6 +212,7 @@ def fairness_evidence(
         privacy=declaration.privacy,
         safe_labels={*safe_labels, *declaration.columns.safe_labels},
         positive_label=positive_label if positive_label is not None else declaration.columns.positive_label,
+        source=_source(settings),
     )
     return FairnessEvidence(
         collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **payload.as_fields()

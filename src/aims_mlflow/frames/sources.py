@@ -46,6 +46,8 @@ def source_of(frame: Any) -> Source:
         return Source(["0" if frame.name is None else frame.name], [frame], len(frame), None)
     if isinstance(frame, pd.Index):
         return source_of(frame.to_series())
+    if isinstance(frame, pd.api.extensions.ExtensionArray):
+        return source_of(pd.Series(frame))
     if isinstance(frame, np.ndarray):
         return _numpy_source(frame)
     if isinstance(frame, Mapping):

@@ -97,6 +97,9 @@ class Column:
                 return int(np.count_nonzero(pd.isna(storage.values)))
 
 
+_NARROW = 1024
+"""Whole numbers spread no wider than this are coded by counting."""
+
 _NUMERIC = frozenset(
     {ColumnKind.FLOAT, ColumnKind.INTEGER, ColumnKind.BOOLEAN, ColumnKind.DATETIME, ColumnKind.TIMEDELTA}
 )
@@ -163,11 +166,29 @@ def _plain_codes(plain: Plain) -> tuple[np.ndarray, list[Any]]:
         values = values.astype(f"{values.dtype.kind}8[s]")
     if values.dtype == np.float16:
         values = values.astype(np.float32)
+    if values.dtype.kind in "biu" and len(values):
+        narrow = _narrow_codes(values)
+        if narrow is not None:
+            return narrow
     codes, distinct = pd.factorize(values)
     if values.dtype.kind == "M":
         index = pd.DatetimeIndex(distinct)
         return codes, list(index.tz_localize("UTC").tz_convert(plain.zone) if plain.zone not in ("", "date") else index)
     return codes, list(pd.TimedeltaIndex(distinct)) if values.dtype.kind == "m" else distinct.tolist()
+
+
+def _narrow_codes(values: np.ndarray) -> tuple[np.ndarray, list[Any]] | None:
+    """Codes by counting, several times faster than hashing; None where the numbers are spread too widely to count."""
+    lowest, highest = int(values.min()), int(values.max())
+    if highest - lowest >= _NARROW:
+        return None
+    if values.dtype.itemsize < 8:  # wide enough that no difference overflows
+        away = values.astype(np.int64) - lowest
+    else:
+        away = (values - values.dtype.type(lowest)).astype(np.int64)
+    used = np.bincount(away, minlength=highest - lowest + 1) > 0
+    found = [lowest + place for place in np.flatnonzero(used).tolist()]
+    return (np.cumsum(used) - 1)[away], [bool(value) for value in found] if values.dtype.kind == "b" else found
 
 
 def _codes_by_token(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:

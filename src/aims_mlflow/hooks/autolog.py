@@ -446,7 +446,7 @@ def _say_result(options: Options, delivery: Any, settings: Settings) -> None:
 
 
 def _deliver_spooled(state: _State, client: Any) -> None:
-    """What an earlier run could not deliver goes now that its server is there; what is refused waits for `aims flush`."""
+    """What an earlier run could not deliver goes now that its server is there; what is refused waits for ``flush``."""
     from aims_mlflow.attach.spool import spooled_files
     from aims_mlflow.delivery import flush
 

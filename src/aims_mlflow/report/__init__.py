@@ -53,8 +53,8 @@ def render(
         links: Links of the Markdown form; the HTML form has none, since MLflow's viewer blocks them.
         manifest_sha256: Digest of the evidence manifest, where it is known already.
         owner: Who answers for the system; null to read it from the declaration among the evidence.
-        frameworks: Where the groups and their titles come from; null for the built-in register. Rows of a framework that
-            is not among them stand in one group.
+        frameworks: Where groups and their titles come from; null for the built-in register. Rows of a framework that is
+            not among them stand in one group.
 
     Raises:
         InputError: no report of that name.

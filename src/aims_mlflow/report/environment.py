@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -14,6 +15,7 @@ from aims_mlflow.report import markdown
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_TICKS = re.compile("`([^`]+)`")
 _LONGEST = 2_000
 """No single text of a report is longer; the views cut most of them much earlier."""
 
@@ -49,6 +51,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _spans(value: str) -> Any:
+    """HTML: what stands between backticks as code, everything escaped."""
+    from markupsafe import Markup, escape
+
+    parts = _TICKS.split(_plain(value))
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
 def _marked(value: Any) -> str:
     """Markdown: whatever is not Markdown already is escaped, so that no expression can forget it."""
     return value if isinstance(value, markdown.Markdown) else markdown.escape(str(value)[:_LONGEST])
@@ -71,5 +81,5 @@ def environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"code": markdown.code, "link": markdown.link}
+    made.filters |= {"spans": _spans} if html else {"code": markdown.code, "link": markdown.link}
     return made

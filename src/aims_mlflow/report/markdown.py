@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_PUNCTUATION = re.compile(r"[\\`*\[\]|~#!{}$]|(?<![^\W_])_|_(?![^\W_])")
+_PUNCTUATION = re.compile(r"[\\`*\[\]|~#{}$]|(?<![^\W_])_|_(?![^\W_])")
 _LINE_START = re.compile(r"^(>|[-+](?=\s|$)|[-=](?=[-=\s]*$)|\d{1,9}(?=[.)](?:\s|$)))")
 _AUTOLINK = re.compile(r"(?i)(?=://)|(?<=\bwww)(?=\.)|(?<=@)")
 _SPACE = re.compile(r"\s+")

@@ -91,18 +91,19 @@ def drift_body(record: DriftEvidence, detail: Detail) -> Body:
     scale = charts.drift_scale(ratios[id(c)] for c in shown)
     note = left_out(len(ordered), len(shown), "columns are", extra=_rest(rest, ratios))
     table = TableView(
-        "Columns, worst first. A bar is the score in multiples of its limit, the line is the limit, a whisker an interval.",
+        "Columns, worst first. Bar: the score in multiples of its limit; line: the limit; whisker: an interval.",
         ("Column", "Score against limit", "Score and limit", "Verdict"),
         tuple(_column(c, scale, ratios[id(c)]) for c in shown),
         note,
         chart=1,
     )
     share = "undefined" if record.drifted_share is None else f"{number(record.drifted_share)}"
+    of_tested = f"share {share}, limit {number(record.share_limit)}"
     facts = [
         Fact("Compared", f"{about_dataset(record.current)} with {about_dataset(record.reference)}"),
         Fact(
             "Columns",
-            f"{record.drifted:,} drifted of {record.tested:,} tested (share {share}, limit {number(record.share_limit)}), "
+            f"{record.drifted:,} drifted of {record.tested:,} tested ({of_tested}), "
             f"{record.uncertain:,} uncertain, {record.not_tested:,} not tested",
         ),
     ]

@@ -174,7 +174,7 @@ def build_page(
 
 def _row(finding: Finding, assessment: Assessment, detail: Detail) -> RowView:
     cited = finding.evidence[:6]
-    shown = [c for c in finding.checks if c.reason != finding.reason]
+    shown = len(finding.checks) > 1 and any(c.reason != finding.reason for c in finding.checks)
     return RowView(
         id=finding.id,
         title=words.cut(finding.title, min(160, detail.text)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,17 +23,17 @@ _NUMBER_TYPES = (
     "float16",
     "float32",
     "float64",
+    "Int64Dtype",
+    "UInt64Dtype",
     "int",
     "float",
 )
-"""A column of whole numbers turns into floats as soon as a value is missing: both are numbers."""
+"""A column of whole numbers turns into floats as soon as a value is missing: both are numbers.
 
-_TYPES = {
-    ColumnKind.FLOAT: _NUMBER_TYPES,
-    ColumnKind.INTEGER: _NUMBER_TYPES,
-    ColumnKind.BOOLEAN: ("bool",),
-    ColumnKind.DATETIME: ("datetime64", "Timestamp"),
-}
+A derived rule on types is judged after nullable and Arrow types have been turned into NumPy's (``values.judged``)."""
+
+_ZONE = re.compile(r"tz=|, *[A-Z+-]|time_zone='")
+_TIME_TYPES = ("datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]")
 
 
 def derive_suite(
@@ -113,8 +114,9 @@ def _profiled(column: ColumnProfile, policy: DataQualityPolicy, columns: Columns
     allowed = round(column.missing_share + policy.max_missing_increase, 6)
     if name != columns.target and allowed < 1:
         yield _rule("expect_column_values_to_not_be_null", {"column": name, "mostly": round(1 - allowed, 6)})
-    if column.kind in _TYPES and column.missing_share < 1:
-        yield _rule("expect_column_values_to_be_in_type_list", {"column": name, "type_list": list(_TYPES[column.kind])})
+    types = _types(column)
+    if types and column.missing_share < 1:
+        yield _rule("expect_column_values_to_be_in_type_list", {"column": name, "type_list": list(types)})
     if column.low is not None and column.high is not None:
         mostly = max(0.0, round(1 - column.outside_share - policy.unseen_share, 6))
         limits = {"column": name, "min_value": column.low, "max_value": column.high, "mostly": mostly}
@@ -122,3 +124,13 @@ def _profiled(column: ColumnProfile, policy: DataQualityPolicy, columns: Columns
     if column.categories is not None:
         limits = {"column": name, "value_set": list(column.categories), "mostly": round(1 - policy.unseen_share, 6)}
         yield _rule("expect_column_values_to_be_in_set", limits)
+
+
+def _types(column: ColumnProfile) -> tuple[str, ...]:
+    """The types the column's kind allows; none where Great Expectations cannot tell them apart (text, zones, dates)."""
+    if column.kind in (ColumnKind.FLOAT, ColumnKind.INTEGER) and "decimal" not in column.dtype.lower():
+        return _NUMBER_TYPES if column.dtype != "object" else ()
+    if column.kind is ColumnKind.BOOLEAN:
+        return ("bool",)
+    zone_free = column.dtype.startswith(("datetime64", "timestamp", "Datetime")) and not _ZONE.search(column.dtype)
+    return _TIME_TYPES if column.kind is ColumnKind.DATETIME and zone_free else ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from aims_mlflow.evidence.base import canonical_json, sha256_of
 from aims_mlflow.evidence.data import RuleResult, RuleVerdict
-from aims_mlflow.measure.quality.great_expectations import Outcome
+from aims_mlflow.measure.quality.outcome import Outcome
 from aims_mlflow.measure.quality.suite import SuiteRule, plain
 
 ROWS_BROKEN = "unexpected share"

@@ -12,34 +12,27 @@ from __future__ import annotations
 import contextlib
 import copy
 import datetime as dt
-import decimal
 import difflib
-import logging
-import numbers
-import os
 import re
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from types import ModuleType
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from aims_mlflow.evidence.data import RuleVerdict
 from aims_mlflow.frames import Table
+from aims_mlflow.measure.quality.library import engine_version, library
+from aims_mlflow.measure.quality.outcome import Job, Outcome, number_of
+from aims_mlflow.measure.quality.public_path import run_public
 from aims_mlflow.measure.quality.suite import SuiteRule
-from aims_mlflow.measure.quality.values import frame_of, header_of
+from aims_mlflow.measure.quality.values import NO_NAME, frame_of, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FORMAT = {"result_format": "BOOLEAN_ONLY", "partial_unexpected_count": 0}
 """No value of the data is collected; the counts are read from the metrics the verdict is made of."""
-
-_PUBLIC_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 
 _TOGETHER = 4
 """Rules resolved in one graph: each keeps its row mask until the graph is done."""
@@ -70,40 +63,7 @@ _ON_TYPE = frozenset(
 _OVER_ALL_ROWS = frozenset({"expect_column_proportion_of_non_null_values_to_be_between"})
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ROW_CONDITION = ("row_condition", "condition_parser")
-_KEY = "aims_place"
 _NOT_SKIPPING_NULLS = ("column_values.nonnull", "column_values.null")
-_IMPORT = threading.Lock()
-_PUBLIC = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the engine found for one rule; counts and one number at most."""
-
-    verdict: RuleVerdict
-    considered: int | None = None
-    """Rows judged: after the rule's row condition and without the nulls it skips."""
-    unexpected: int | None = None
-    """Rows that broke it; None for a rule that is not about rows."""
-    observed: float | None = None
-    """The number observed, for a rule about one; the caller decides whether it may be told."""
-    error_type: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Job:
-    place: int
-    rule: SuiteRule
-    expectation: Any
-
-
-_NO_RESULT = Outcome(RuleVerdict.ERROR, error_type="NoResult", reason="Great Expectations gave no result for the rule")
-
-
-def engine_version() -> str:
-    """Version of the installed Great Expectations."""
-    return str(_library().__version__)
 
 
 def run_rules(table: Table, rules: Sequence[SuiteRule], *, public: bool = False) -> list[Outcome]:
@@ -115,48 +75,31 @@ def run_rules(table: Table, rules: Sequence[SuiteRule], *, public: bool = False)
         public: Use Great Expectations' documented path (an ephemeral context) instead: slower, and it can run only one
             at a time in a process.
     """
-    library = _library()
+    library()
     outcomes: dict[int, Outcome] = {}
-    jobs: list[_Job] = []
+    jobs: list[Job] = []
     for place, rule in enumerate(rules):
         made = _refused(table, rule) or _expectation(rule, _is_moments(table, rule))
         if isinstance(made, Outcome):
             outcomes[place] = made
         else:
-            jobs.append(_Job(place, rule, made))
+            jobs.append(Job(place, rule, made))
     if public or _direct() is None:
-        outcomes.update(_run_public(library, table, jobs))
+        outcomes.update(run_public(table, jobs))
     else:
         outcomes.update(_run_direct(table, jobs))
     return [_weighed(table, rule, outcomes[place]) for place, rule in enumerate(rules)]
 
 
-def _library() -> ModuleType:
-    """Great Expectations, imported when first used, without its side effects on the process's warnings."""
-    with _IMPORT:
-        shown = warnings.showwarning
-        before = os.environ.get("GX_ANALYTICS_ENABLED")
-        os.environ["GX_ANALYTICS_ENABLED"] = "false"
-        try:
-            import great_expectations
-        finally:
-            if before is None:
-                os.environ.pop("GX_ANALYTICS_ENABLED", None)
-            else:
-                os.environ["GX_ANALYTICS_ENABLED"] = before
-            # Version 1.24 turns on logging.captureWarnings, which takes every warning of the process off stderr.
-            if warnings.showwarning is not shown:
-                logging.captureWarnings(False)
-    module: ModuleType = great_expectations
-    return module
-
-
 def _direct() -> tuple[Any, Any] | None:
-    """The two classes the direct path needs, or None in a version that has moved them."""
+    """The two classes the direct path needs, or None in a version that has moved or changed them."""
     try:
         from great_expectations.execution_engine import PandasExecutionEngine
+        from great_expectations.expectations.expectation import Expectation
         from great_expectations.validator.metrics_calculator import MetricsCalculator
     except ImportError:
+        return None
+    if not (hasattr(Expectation, "_validate") and hasattr(Expectation, "get_validation_dependencies")):
         return None
     return PandasExecutionEngine, MetricsCalculator
 
@@ -217,7 +160,7 @@ def _expectation(rule: SuiteRule, moments: bool = False) -> Any:
         reason = f"Great Expectations {engine_version()} knows no rule type {rule.type!r}{hint}"
         return Outcome(RuleVerdict.UNKNOWN, error_type="ExpectationNotFoundError", reason=reason)
     kwargs = copy.deepcopy(dict(rule.kwargs))
-    kwargs.update({key: str(kwargs[key]) for key in ("column", "column_A", "column_B") if key in kwargs})
+    kwargs.update({key: str(kwargs[key]) or NO_NAME for key in ("column", "column_A", "column_B") if key in kwargs})
     if moments:
         kwargs.update({key: _at_midnight(kwargs[key]) for key in ("min_value", "max_value") if key in kwargs})
     try:
@@ -239,8 +182,8 @@ class _MetricError(Exception):
         super().__init__(error_type)
 
 
-def _run_direct(table: Table, jobs: Sequence[_Job]) -> dict[int, Outcome]:
-    groups: dict[tuple[Any, ...], list[_Job]] = {}
+def _run_direct(table: Table, jobs: Sequence[Job]) -> dict[int, Outcome]:
+    groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(_group(job), []).append(job)
     outcomes: dict[int, Outcome] = {}
@@ -254,7 +197,7 @@ def _run_direct(table: Table, jobs: Sequence[_Job]) -> dict[int, Outcome]:
     return outcomes
 
 
-def _group(job: _Job) -> tuple[Any, ...]:
+def _group(job: Job) -> tuple[Any, ...]:
     """Rules with the same key are judged over one frame."""
     rule = job.rule
     if rule.kwargs.get("row_condition") is not None:
@@ -264,7 +207,8 @@ def _group(job: _Job) -> tuple[Any, ...]:
     if rule.type in _ON_HEADER:
         return ("header",)
     if rule.columns:
-        return ("type" if rule.type in _ON_TYPE else "values", *rule.columns)
+        as_stored = rule.type in _ON_TYPE and rule.source != "derived"
+        return ("type" if as_stored else "values", *rule.columns)
     return "whole", job.place
 
 
@@ -278,7 +222,7 @@ def _frame(table: Table, kind: str, names: Sequence[str]) -> pd.DataFrame:
     return frame_of(table, dict.fromkeys(names), as_stored=kind == "type")
 
 
-def _run_conditional(table: Table, job: _Job) -> dict[int, Outcome]:
+def _run_conditional(table: Table, job: Job) -> dict[int, Outcome]:
     """A rule with a row condition: over the columns the condition mentions, or over all if that was not enough."""
     text = str(job.rule.kwargs["row_condition"])
     names = [name for name in table.names if name in job.rule.columns or name in text]
@@ -292,13 +236,13 @@ def _run_conditional(table: Table, job: _Job) -> dict[int, Outcome]:
         same_rows = {key: job.rule.kwargs[key] for key in _ROW_CONDITION if key in job.rule.kwargs}
         kwargs = {"column": job.rule.columns[0], **same_rows}
         counter = _expectation(SuiteRule("expect_column_values_to_not_be_null", kwargs))
-        counts = _resolve(frame, [_Job(job.place, job.rule, counter)])[job.place]
+        counts = _resolve(frame, [Job(job.place, job.rule, counter)])[job.place]
         if counts.considered is not None and counts.unexpected is not None:
             return {job.place: replace(outcome, considered=counts.considered - counts.unexpected)}
     return found
 
 
-def _resolve(frame: pd.DataFrame, jobs: Sequence[_Job]) -> dict[int, Outcome]:
+def _resolve(frame: pd.DataFrame, jobs: Sequence[Job]) -> dict[int, Outcome]:
     """The rules' outcomes; where one raises, each is judged alone so that it takes no other with it."""
     try:
         return _evaluate(frame, jobs)
@@ -308,7 +252,7 @@ def _resolve(frame: pd.DataFrame, jobs: Sequence[_Job]) -> dict[int, Outcome]:
     return {place: outcome for job in jobs for place, outcome in _resolve(frame, [job]).items()}
 
 
-def _evaluate(frame: pd.DataFrame, jobs: Sequence[_Job]) -> dict[int, Outcome]:
+def _evaluate(frame: pd.DataFrame, jobs: Sequence[Job]) -> dict[int, Outcome]:
     found = _direct()
     assert found is not None  # noqa: S101  (for the type checker: run_rules asked)
     engine_class, calculator_class = found
@@ -363,20 +307,13 @@ def _outcome(expectation: Any, metrics: dict[str, Any], answer: Any) -> Outcome:
     mapped = getattr(expectation, "map_metric", None)
     broken = metrics.get(f"{mapped}.unexpected_count")
     if broken is None:
-        return Outcome(verdict, observed=_number(result.get("observed_value")))
+        return Outcome(verdict, observed=number_of(result.get("observed_value")))
     considered = metrics.get(f"{mapped}.filtered_row_count")
     if considered is None:
         considered = metrics["table.row_count"]
         if mapped not in _NOT_SKIPPING_NULLS:
             considered -= metrics["column_values.nonnull.unexpected_count"]
     return Outcome(verdict, considered=int(considered), unexpected=int(broken))
-
-
-def _number(value: Any) -> float | None:
-    """A number as Python's float; None for anything else, a truth value included."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | decimal.Decimal):
-        return None
-    return float(value)
 
 
 def _weighed(table: Table, rule: SuiteRule, outcome: Outcome) -> Outcome:
@@ -402,50 +339,3 @@ def _odd_columns(table: Table, rule: SuiteRule) -> str:
         f"{what} {', '.join(map(repr, names[:10]))}" for what, names in (("missing", absent), ("extra", extra)) if names
     )
     return " and ".join(parts)
-
-
-def _run_public(library: ModuleType, table: Table, jobs: Sequence[_Job]) -> dict[int, Outcome]:
-    """Great Expectations' documented path; the project the caller's own code has set is set again afterwards."""
-    if not jobs:
-        return {}
-    for job in jobs:
-        job.expectation.meta = {_KEY: job.place}
-    suite = library.ExpectationSuite(name="aims", expectations=[job.expectation for job in jobs])
-    with _PUBLIC, _own_project(library) as context:
-        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-        asset = context.data_sources.add_pandas("aims").add_dataframe_asset("aims")
-        definition = asset.add_batch_definition_whole_dataframe("aims")
-        batch = definition.get_batch(batch_parameters={"dataframe": table.pandas()})
-        results = batch.validate(suite, result_format=dict(_PUBLIC_FORMAT)).results
-    found = {result.expectation_config.meta[_KEY]: _public_outcome(result) for result in results}
-    return {job.place: found.get(job.place, _NO_RESULT) for job in jobs}
-
-
-@contextlib.contextmanager
-def _own_project(library: ModuleType) -> Iterator[Any]:
-    from great_expectations.data_context.data_context import context_factory
-    from great_expectations.exceptions import DataContextError
-
-    manager = context_factory.project_manager
-    try:
-        before = manager._project
-    except DataContextError:
-        before = None
-    try:
-        yield library.get_context(mode="ephemeral")
-    finally:
-        manager.set_project(before)
-
-
-def _public_outcome(result: Any) -> Outcome:
-    raised = result.exception_info or {}
-    infos = [raised] if "raised_exception" in raised else list(raised.values())
-    if any(isinstance(info, dict) and info.get("raised_exception") for info in infos):
-        return Outcome(RuleVerdict.ERROR, error_type="Exception", reason="the rule raised on this data")
-    content = result.result or {}
-    verdict = RuleVerdict.PASS if bool(result.success) else RuleVerdict.FAIL
-    broken = content.get("unexpected_count")
-    if broken is None or "element_count" not in content:
-        return Outcome(verdict, observed=_number(content.get("observed_value")))
-    considered = content["element_count"] - (content.get("missing_count") or 0)
-    return Outcome(verdict, considered=int(considered), unexpected=int(broken))

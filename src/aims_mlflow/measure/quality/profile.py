@@ -32,6 +32,7 @@ class ColumnProfile:
 
     name: str
     kind: ColumnKind
+    dtype: str
     rows: int
     missing_share: float
     low: float | None = None
@@ -86,7 +87,7 @@ def _profile(
     privacy: PrivacyPolicy,
 ) -> ColumnProfile:
     missing = _share(column.missing(), rows, privacy.smallest_cell)
-    own = ColumnProfile(column.name, column.kind, rows, missing)
+    own = ColumnProfile(column.name, column.kind, column.dtype, rows, missing)
     if column.name in columns.ids:
         return replace(own, unique=_is_unique(column))
     coded = column.name in columns.categorical
@@ -102,7 +103,8 @@ def _profile(
 def _range(
     values: np.ndarray, policy: DataQualityPolicy, smallest_cell: int
 ) -> tuple[float | None, float | None, float]:
-    values = values[np.isfinite(values)]
+    present = values[~np.isnan(values)]
+    values = present[np.isfinite(present)]
     if len(values) < 4 * smallest_cell:
         return None, None, 0.0
     rank = max(math.ceil(_TAIL * len(values)), smallest_cell) - 1
@@ -112,8 +114,8 @@ def _range(
     if not math.isfinite(width):
         return None, None, 0.0
     low, high = _outwards(low - policy.range_margin * width, high + policy.range_margin * width, width)
-    outside = int(np.count_nonzero((values < low) | (values > high)))
-    return low, high, _share(outside, len(values), smallest_cell)
+    outside = int(np.count_nonzero((present < low) | (present > high)))
+    return low, high, _share(outside, len(present), smallest_cell)
 
 
 def _share(count: int, rows: int, smallest_cell: int) -> float:
@@ -141,8 +143,12 @@ def _rounded(value: float, power: int, toward: Any) -> float:
 
 def _is_unique(column: Column) -> bool | None:
     """Whether no value occurs twice, missing ones apart; None where the values cannot be compared (lists, dicts)."""
+    values = stored(column).dropna()
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":
+        ordered = np.sort(values.to_numpy())  # a hash table of the values would take three times the memory
+        return not bool((ordered[1:] == ordered[:-1]).any())
     try:
-        return bool(stored(column).dropna().is_unique)
+        return bool(values.is_unique)
     except TypeError:
         return None
 

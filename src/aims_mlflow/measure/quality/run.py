@@ -11,7 +11,8 @@ from aims_mlflow.evidence.data import RuleResult
 from aims_mlflow.frames import Table
 from aims_mlflow.measure.quality.derive import derive_suite
 from aims_mlflow.measure.quality.disclosure import rule_result
-from aims_mlflow.measure.quality.great_expectations import engine_version, run_rules
+from aims_mlflow.measure.quality.great_expectations import run_rules
+from aims_mlflow.measure.quality.library import engine_version
 from aims_mlflow.measure.quality.profile import Profile
 from aims_mlflow.measure.quality.suite import Suite
 from aims_mlflow.measure.quality.verdict import counts, overall

@@ -12,6 +12,9 @@ from aims_mlflow.frames import Column, Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+NO_NAME = "(no name)"
+"""What a column with an empty name is called before Great Expectations, which takes none."""
+
 _EXACT_IN_FLOAT = 2**53
 
 
@@ -27,7 +30,7 @@ def frame_of(table: Table, names: Iterable[str], *, as_stored: bool = False) -> 
     series = {}
     for name in names:
         column = stored(table[name]) if as_stored else judged(stored(table[name]))
-        series[name] = column.set_axis(index)
+        series[name or NO_NAME] = column.set_axis(index)
     return pd.DataFrame(series, index=index, copy=False)
 
 
@@ -98,7 +101,7 @@ def _masked_judged(series: pd.Series[Any], kind: str) -> pd.Series[Any]:
     if kind == "b":
         return series.astype(object).where(series.notna(), None) if missing else series.astype(bool)
     if missing and kind in "iu" and not _exact_in_float(series):
-        return series
+        return series.astype("Int64" if kind == "i" else "UInt64")
     if missing or kind == "f":
         return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan))
     values = series.to_numpy()
