@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from aims_mlflow.assessment import Assessment, Overall
-from aims_mlflow.attach.bundle import ASSESSMENT, MATRIX, REPORT_HTML, REPORT_MD, ROOT, evidence_path
+from aims_mlflow.attach.bundle import ASSESSMENT, MATRIX, ROOT, evidence_path
 from aims_mlflow.attach.spool import read_entry, spool, spooled_files
 from aims_mlflow.attach.store import Holdings, RunStore, check_reachable
 from aims_mlflow.attach.tags import assessment_metrics, assessment_tags
 from aims_mlflow.capture.collect import capture_error
 from aims_mlflow.capture.run import COLLECTOR, RunFacts
-from aims_mlflow.catalog import load_catalog
+from aims_mlflow.catalog import Catalog, load_catalog
 from aims_mlflow.config import Settings, load_settings, undeclared
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
 from aims_mlflow.evaluate import declared_attestations, evaluate
@@ -33,7 +33,7 @@ from aims_mlflow.evidence import (
     canonical_json,
     now,
 )
-from aims_mlflow.report import controls_matrix, description_block, merge_description, render, report_links
+from aims_mlflow.report import controls_matrix, description_block, merge_description, render_reports, report_links
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -210,6 +210,15 @@ def about(evidence: Sequence[EvidenceBase], model: ModelRef | None) -> list[Evid
     return [r for r in evidence if not other(r)]
 
 
+def catalog_of(settings: Settings) -> Catalog:
+    """The register in force: the built-in one and the frameworks the declaration names.
+
+    Raises:
+        CatalogError: a framework file of the declaration is wrong.
+    """
+    return load_catalog(tuple(settings.folder / name for name in settings.declaration.frameworks))
+
+
 def assessment_of(
     evidence: Sequence[EvidenceBase],
     settings: Settings,
@@ -224,12 +233,10 @@ def assessment_of(
         CatalogError: a framework file of the declaration is wrong.
     """
     declaration = settings.declaration
-    base = settings.path.parent if settings.path else Path.cwd()
-    catalog = load_catalog(tuple(base / name for name in declaration.frameworks))
     subject = subject_of(evidence, facts, settings, model=model)
     return evaluate(
         about(evidence, subject.model),
-        catalog,
+        catalog_of(settings),
         declaration,
         subject=subject,
         at=at,
@@ -251,10 +258,10 @@ def judge(
         assessment = assessment_of(evidence, settings, facts, at=at, model=model)
         about_it = about(evidence, assessment.subject.model)
         links = report_links(assessment.subject, evidence={r.digest: evidence_path(r) for r in about_it})
+        reports = render_reports(assessment, about_it, links=links, frameworks=catalog_of(settings).frameworks)
         documents = {
             ASSESSMENT: canonical_json(assessment),
-            REPORT_HTML: render("report.html", assessment, about_it, links=links).encode(),
-            REPORT_MD: render("report.md", assessment, about_it, links=links).encode(),
+            **{name: text.encode("utf-8", "backslashreplace") for name, text in reports.items()},
             MATRIX: canonical_json(controls_matrix(assessment)),
         }
         tags = assessment_tags(assessment)

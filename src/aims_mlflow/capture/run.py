@@ -152,10 +152,8 @@ def lineage_record(facts: RunFacts, *, subject: Subject, captured_at: datetime) 
             edges.append(LineageEdge(source=f"dataset:{name}@mlflow:{digest}", target=here, relation="input"))
     model = subject.model
     for model_id in facts.model_ids:
-        digest = model.sha256 if model and model.model_id == model_id else None
-        edges.append(
-            LineageEdge(source=here, target=f"model:{model_id}" + (f"@{digest}" if digest else ""), relation="output")
-        )
+        proof = f"@{model.sha256}" if model and model.model_id == model_id and model.sha256 else ""
+        edges.append(LineageEdge(source=here, target=f"model:{model_id}{proof}", relation="output"))
     if model and not facts.model_ids:
         edges.append(
             LineageEdge(source=here, target=f"model:{model.name or model.uri}@{model.sha256}", relation="output")
@@ -237,7 +235,7 @@ def installed_packages() -> dict[str, str]:
     if not _INSTALLED:
         from importlib.metadata import distributions
 
-        found = {}
+        found: dict[str, str] = {}
         for dist in distributions():
             name = dist.metadata["Name"]
             if name:

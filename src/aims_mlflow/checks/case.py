@@ -241,6 +241,10 @@ class Pool:
             digests={digest: kind_of(record) for digest, record in sorted(seen.items())},
         )
 
+    def holds_none_of(self, kinds: Iterable[str]) -> bool:
+        """Whether nothing of these kinds is on file: no record, none dated ahead, no collector that failed."""
+        return "capture_error" not in self.by_kind and not any(k in self.by_kind or k in self.ahead for k in kinds)
+
     def of_kind(self, kind: str) -> tuple[Item, ...]:
         """Records of a kind, foreign ones included."""
         return self.by_kind.get(kind, ())
@@ -251,6 +255,8 @@ class Pool:
 
     def open_errors(self, kinds: Iterable[str], roles: Iterable[str] = ()) -> list[Item]:
         """Collectors of these kinds that could not run and whose evidence did not come later."""
+        if "capture_error" not in self.by_kind:
+            return []
         wanted = set(kinds)
         return [
             item

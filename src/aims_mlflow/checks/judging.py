@@ -38,7 +38,12 @@ def weakest(bases: Sequence[Basis]) -> Basis | None:
 
 def is_human_part(case: Case) -> bool:
     """Whether only a person's words, declared or attested, can meet the requirement."""
-    return set(case.requirement.accepts) <= _HUMAN
+    return is_human(case.requirement.accepts)
+
+
+def is_human(accepts: Sequence[Basis]) -> bool:
+    """Whether these bases are all a person's words."""
+    return set(accepts) <= _HUMAN
 
 
 def result(

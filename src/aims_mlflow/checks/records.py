@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 from aims_mlflow.assessment import CheckResult, Outcome
 from aims_mlflow.checks.case import Case, Item, start_of_validity
-from aims_mlflow.checks.judging import Judgement, by_presence, by_verdict, judge
-from aims_mlflow.evidence import AttestationRecord, EvidenceStatus, Verdict
+from aims_mlflow.checks.judging import Judgement, by_presence, by_verdict, is_human, judge
+from aims_mlflow.evidence import AttestationRecord, Basis, EvidenceStatus, Verdict
 
 
 class OnRecord:
@@ -42,6 +43,8 @@ class StatementInForce:
         """Settle what the statement says is not met, then state it anew."""
         topics = case.arguments("topic")
         needs = case.arguments("needs")
+        if case.pool.holds_none_of(case.requirement.evidence):
+            return _no_statement(case.requirement.id, self.id, topics, case.requirement.accepts)
 
         def rule(item: Item) -> Judgement:
             record = item.record
@@ -60,13 +63,29 @@ class StatementInForce:
             record = item.record
             return bears(item) and isinstance(record, AttestationRecord) and start_of_validity(record) <= case.pool.at
 
-        named = " or ".join(repr(topic) for topic in topics)
+        named = _named(topics)
         coming = [i for i in case.pool.own("attestation") if bears(i) and not in_force(i)]
         nothing = f"no attestation on {named} is on file"
         if coming:
             starts = min(start_of_validity(i.record) for i in coming if isinstance(i.record, AttestationRecord))
             nothing = f"the attestation on {named} is not valid before {starts:%Y-%m-%d}"
         return judge(case, rule, matches=in_force, nothing=nothing)
+
+
+def _named(topics: tuple[str, ...]) -> str:
+    return " or ".join(repr(topic) for topic in topics)
+
+
+@cache
+def _no_statement(requirement: str, check: str, topics: tuple[str, ...], accepts: tuple[Basis, ...]) -> CheckResult:
+    """The result where no statement at all is on file: the same for half the register, run after run."""
+    return CheckResult(
+        requirement=requirement,
+        check=check,
+        outcome=Outcome.MISSING,
+        reason=f"no attestation on {_named(topics)} is on file",
+        attested_part=is_human(accepts),
+    )
 
 
 def is_fact(item: Item) -> bool:

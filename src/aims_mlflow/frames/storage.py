@@ -94,7 +94,7 @@ def _pandas_storage(series: pd.Series) -> Storage:
         return Coded(series.cat.codes.to_numpy(), list(dtype.categories))
     if isinstance(dtype, pd.StringDtype):
         return (
-            _arrow_storage(_chunked(_arrow(series))) if dtype.storage == "pyarrow" else Objects(series.to_numpy(object))
+            _arrow_storage(_chunked(_arrow(series))) if dtype.storage != "python" else Objects(series.to_numpy(object))
         )
     if isinstance(dtype, pd.ArrowDtype):
         return _arrow_storage(_chunked(_arrow(series)))

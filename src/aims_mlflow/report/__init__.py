@@ -13,11 +13,11 @@ from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import EvidenceBase
 from aims_mlflow.report import words
 from aims_mlflow.report.description import controls_matrix, description_block, merge_description
-from aims_mlflow.report.detail import LEVELS
+from aims_mlflow.report.detail import LEVELS, Detail
 from aims_mlflow.report.environment import environment, template_root
 from aims_mlflow.report.links import ReportLinks, report_links
 from aims_mlflow.report.measured import BODIES
-from aims_mlflow.report.page import build_page
+from aims_mlflow.report.page import Page, build_page
 from aims_mlflow.report.records import build_sections
 
 REPORTS: dict[str, str] = {
@@ -60,6 +60,31 @@ def render(
         InputError: no report of that name.
         AimsError: the templates are not installed.
     """
+    return _render(name, assessment, evidence, links, manifest_sha256, owner, frameworks, {})
+
+
+def render_reports(
+    assessment: Assessment,
+    evidence: Sequence[EvidenceBase],
+    *,
+    links: ReportLinks | None = None,
+    frameworks: Sequence[Framework] | None = None,
+) -> dict[str, str]:
+    """Render every report, name to text; what they share is worked out once. Arguments and errors as in ``render``."""
+    pages: dict[Detail, Page] = {}
+    return {name: _render(name, assessment, evidence, links, None, None, frameworks, pages) for name in REPORTS}
+
+
+def _render(
+    name: str,
+    assessment: Assessment,
+    evidence: Sequence[EvidenceBase],
+    links: ReportLinks | None,
+    manifest_sha256: str | None,
+    owner: str | None,
+    frameworks: Sequence[Framework] | None,
+    pages: dict[Detail, Page],
+) -> str:
     if name not in REPORTS:
         close = get_close_matches(name, REPORTS, n=1, cutoff=0.4)
         remedy = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(REPORTS)}."
@@ -70,16 +95,17 @@ def render(
     known = load_catalog().frameworks if frameworks is None else frameworks
     text = ""
     for detail in LEVELS:
-        page = build_page(
-            assessment, evidence, detail=detail, manifest_sha256=manifest_sha256, owner=owner, frameworks=known
-        )
+        page = pages.get(detail)
+        if page is None:
+            page = pages[detail] = build_page(
+                assessment, evidence, detail=detail, manifest_sha256=manifest_sha256, owner=owner, frameworks=known
+            )
         context: dict[str, Any] = {
             "page": page,
             "sections": build_sections(given, at=assessment.assessed_at, detail=detail, bodies=BODIES),
             "unseen": [f"{kind}-{words.short(digest)}" for kind, digest in unseen[: detail.items * 2]],
             "unseen_total": len(unseen),
             "links": links or ReportLinks(),
-            "words": words,
         }
         text = template.render(context)
         if len(text.encode("utf-8", "backslashreplace")) <= _SIZE_LIMIT[name]:
@@ -94,6 +120,7 @@ __all__ = [
     "description_block",
     "merge_description",
     "render",
+    "render_reports",
     "report_links",
     "template_root",
 ]

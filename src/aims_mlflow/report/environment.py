@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aims_mlflow.errors import AimsError
-from aims_mlflow.report import markdown
+from aims_mlflow.report import markdown, words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jinja2 import Environment
+
+    from aims_mlflow.report.page import RowText, RowView
 
 _TICKS = re.compile("`([^`]+)`")
 _LONGEST = 2_000
@@ -61,7 +65,12 @@ def _spans(value: str) -> Any:
 
 def _marked(value: Any) -> str:
     """Markdown: whatever is not Markdown already is escaped, so that no expression can forget it."""
-    return value if isinstance(value, markdown.Markdown) else markdown.escape(str(value)[:_LONGEST])
+    return value if isinstance(value, markdown.Markdown) else _escaped(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _escaped(value: str) -> markdown.Markdown:
+    return markdown.escape(value[:_LONGEST])
 
 
 @lru_cache(maxsize=2)
@@ -82,4 +91,50 @@ def environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"spans": _spans} if html else {"code": markdown.code, "link": markdown.link}
+    made.globals |= {"words": words, "register_row": _html_row if html else _markdown_row}
     return made
+
+
+# Most rows of the register read the same from run to run, and both forms together are the larger part of what the end
+# of a run costs: a row is rendered once and kept.
+
+
+# What differs every time, the records it rests on, goes into a slot.
+
+_SLOT = "\0"
+"""No text holds it: ``markdown.clean`` makes such characters visible."""
+
+
+def _html_row(row: RowView) -> Any:
+    from markupsafe import Markup
+
+    head, tail = _html_around(row.text)
+    cited = str(_rows(html=True).cited(row)) if row.evidence or row.valid_until else ""
+    return Markup(head + cited + tail)  # noqa: S704  (rendered by the escaping environment)
+
+
+def _markdown_row(row: RowView, links: Mapping[str, str]) -> markdown.Markdown:
+    head, tail = _markdown_around(row.text)
+    cited = _rows(html=False).cited(row, links) if row.evidence or row.valid_until else " | "
+    return markdown.Markdown(head + cited + tail)
+
+
+@lru_cache(maxsize=2048)
+def _html_around(text: RowText) -> tuple[str, str]:
+    from markupsafe import Markup
+
+    slot = Markup(_SLOT)  # noqa: S704  (a constant)
+    head, tail = str(_rows(html=True).register_row(text, slot)).split(_SLOT)
+    return head, tail
+
+
+@lru_cache(maxsize=2048)
+def _markdown_around(text: RowText) -> tuple[str, str]:
+    head, tail = str(_rows(html=False).register_row(text, markdown.Markdown(_SLOT))).split(_SLOT)
+    return head, tail
+
+
+@lru_cache(maxsize=2)
+def _rows(*, html: bool) -> Any:
+    name = "partials/row.html.j2" if html else "partials/row.md.j2"
+    return environment(html=html).get_template(name).module

@@ -45,8 +45,8 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class RowView:
-    """A row of the register."""
+class RowText:
+    """What a row of the register says, apart from the records it rests on: the same from run to run."""
 
     id: str
     title: str
@@ -55,11 +55,18 @@ class RowView:
     basis: str
     reason: str
     next_step: str
+    checks: tuple[Check, ...]
+    attention: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """A row of the register."""
+
+    text: RowText
     evidence: tuple[Cited, ...]
     more_evidence: int
     valid_until: str
-    checks: tuple[Check, ...]
-    attention: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class Page:
     overall: Label
     headline: str
     facts: tuple[Fact, ...]
-    first: tuple[RowView, ...]
+    first: tuple[RowText, ...]
     """Rows to fix first, worst first."""
     batches: tuple[Batch, ...]
     counts: tuple[Count, ...]
@@ -176,18 +183,20 @@ def _row(finding: Finding, assessment: Assessment, detail: Detail) -> RowView:
     cited = finding.evidence[:6]
     shown = len(finding.checks) > 1 and any(c.reason != finding.reason for c in finding.checks)
     return RowView(
-        id=finding.id,
-        title=words.cut(finding.title, min(160, detail.text)),
-        label=words.STATUS[finding.status],
-        strength=words.STRENGTH[finding.strength],
-        basis=words.BASIS[finding.basis].word if finding.basis else "",
-        reason=words.cut(finding.reason, detail.text),
-        next_step=words.cut(finding.next_step, detail.text),
+        text=RowText(
+            id=finding.id,
+            title=words.cut(finding.title, min(160, detail.text)),
+            label=words.STATUS[finding.status],
+            strength=words.STRENGTH[finding.strength],
+            basis=words.BASIS[finding.basis].word if finding.basis else "",
+            reason=words.cut(finding.reason, detail.text),
+            next_step=words.cut(finding.next_step, detail.text),
+            checks=tuple(_check(c, finding.reason) for c in (finding.checks if shown else ())[: detail.checks]),
+            attention=finding.status in words.ATTENTION,
+        ),
         evidence=tuple(Cited(f"{assessment.evidence.get(d, 'record')}-{words.short(d)}", d) for d in cited),
         more_evidence=len(finding.evidence) - len(cited),
         valid_until=words.day(finding.valid_until),
-        checks=tuple(_check(c, finding.reason) for c in (finding.checks if shown else ())[: detail.checks]),
-        attention=finding.status in words.ATTENTION,
     )
 
 
@@ -198,13 +207,13 @@ def _check(result: CheckResult, said: str) -> Check:
 
 def _fix_first(
     unmet: list[Finding], views: dict[int, RowView], most: int
-) -> tuple[tuple[RowView, ...], tuple[Batch, ...]]:
-    first: list[RowView] = []
+) -> tuple[tuple[RowText, ...], tuple[Batch, ...]]:
+    first: list[RowText] = []
     batches: list[Batch] = []
     for status in (*words.ATTENTION, Status.NO_EVIDENCE, Status.NEEDS_ATTESTATION):
         rows = [f for f in unmet if f.status is status]
         full = 0 if status is Status.NEEDS_ATTESTATION else most
-        first += [views[id(f)] for f in rows[:full]]
+        first += [views[id(f)].text for f in rows[:full]]
         rest = rows[full:]
         if rest:
             steps = {f.next_step for f in rest}
@@ -305,7 +314,7 @@ def _heading(group: str, framework: Framework | None) -> str:
 
 
 def _summary(rows: Sequence[RowView]) -> str:
-    met = sum(r.label is words.STATUS[Status.SATISFIED] for r in rows)
-    left_out = sum(r.label is words.STATUS[Status.NOT_APPLICABLE] for r in rows)
+    met = sum(r.text.label is words.STATUS[Status.SATISFIED] for r in rows)
+    left_out = sum(r.text.label is words.STATUS[Status.NOT_APPLICABLE] for r in rows)
     applicable = len(rows) - left_out
     return f"{met} of {applicable} satisfied" if applicable else "not applicable"

@@ -15,7 +15,7 @@ DIGITS = 16
 """Hex digits of a digest that are shown; evidence files carry the same digits in their names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Label:
     """How one member of a closed set is shown: never by colour alone."""
 
