@@ -15,7 +15,7 @@ from aims_mlflow.assessment import Assessment, Overall
 from aims_mlflow.attach.bundle import ASSESSMENT, MATRIX, ROOT, evidence_path
 from aims_mlflow.attach.spool import read_entry, spool, spooled_files
 from aims_mlflow.attach.store import Holdings, RunStore, check_reachable
-from aims_mlflow.attach.tags import assessment_metrics, assessment_tags
+from aims_mlflow.attach.tags import assessment_metrics, assessment_tags, short_digest
 from aims_mlflow.capture.collect import capture_error
 from aims_mlflow.capture.run import COLLECTOR, RunFacts
 from aims_mlflow.catalog import Catalog, load_catalog
@@ -125,6 +125,8 @@ def _deliver(
     facts = facts or store.facts()
     held = store.holdings(facts, salvage=True) if "aims.evidence" in facts.tags else Holdings()
     everything: list[EvidenceBase] = []
+    has_model = assess and any(isinstance(r, ModelRecord) for r in (*held.evidence, *new))
+    versions = registered_versions(client, facts) if has_model else []
     digest = ""
     assessment: Assessment | None = None
     for _ in range(_TRIES):
@@ -137,7 +139,7 @@ def _deliver(
         metrics: Mapping[str, float] = {}
         tags = {"aims.status": str(Overall.NOT_ASSESSED)}
         if assess:
-            judged = judge(everything, settings, facts, at=at, model=model)
+            judged = judge(everything, settings, facts, at=at, model=model or _only_version(versions, everything))
             assessment, documents = judged.assessment, judged.documents
             fresh = [*fresh, *judged.added]
             everything = [*everything, *judged.added]
@@ -153,8 +155,8 @@ def _deliver(
             if facts.tags.get("aims.evidence") != digest
             else _salvaged(store, facts)
         )
-    if assessment is not None and any(isinstance(r, ModelRecord) for r in everything):
-        publish_versions(client, facts, everything, settings, assessment, digest)
+    if assessment is not None:
+        publish_versions(client, versions, facts, everything, settings, assessment, digest)
     return Delivery(run_id, assessment, digest, evidence=tuple(everything))
 
 
@@ -289,24 +291,37 @@ def _logged_tables(existing: str | None) -> str:
     return json.dumps(listed if ours in listed else [*listed, ours])
 
 
+def registered_versions(client: Any, facts: RunFacts) -> list[Any]:
+    """The registered versions the run made; none, and a warning, where the registry cannot be read."""
+    try:
+        return list(client.search_model_versions(f"run_id='{facts.run_id}'"))
+    except Exception as error:  # noqa: BLE001  (a registry that is away or not installed: the evidence is in the run)
+        _log.warning("aims: registered versions of run %s could not be read (%s)", facts.run_id, type(error).__name__)
+        return []
+
+
+def _only_version(versions: Sequence[Any], evidence: Sequence[EvidenceBase]) -> ModelRef | None:
+    """The version a run's report speaks of: where the run made one model and one version of it."""
+    if len(versions) != 1 or len({r.subject.model for r in evidence if isinstance(r, ModelRecord)}) != 1:
+        return None
+    ref = version_ref(versions[0], evidence)
+    return ref if ref.sha256 else None
+
+
 def publish_versions(
     client: Any,
+    versions: Sequence[Any],
     facts: RunFacts,
     evidence: Sequence[EvidenceBase],
     settings: Settings,
     assessment: Assessment,
     evidence_sha256: str,
 ) -> int:
-    """Write the five tags and the description block to every registered version the run made.
+    """Write the five tags and the description block to registered versions the run made.
 
     Returns:
         The number of versions written. A version that cannot be written costs one warning, nothing else.
     """
-    try:
-        versions = list(client.search_model_versions(f"run_id='{facts.run_id}'"))
-    except Exception as error:  # noqa: BLE001  (a registry that is away or not installed: the evidence is in the run)
-        _log.warning("aims: registered versions of run %s could not be read (%s)", facts.run_id, type(error).__name__)
-        return 0
     written = 0
     for version in versions:
         ref = version_ref(version, evidence)
@@ -321,7 +336,7 @@ def publish_versions(
             if judged is None or judged.sha256 != ref.sha256:
                 about_it = assessment_of(evidence, settings, facts, at=assessment.assessed_at, model=ref)
             publish_version(client, version, about_it, facts, settings, evidence_sha256)
-        except Exception as error:  # noqa: BLE001  (as above)
+        except Exception as error:  # noqa: BLE001  (one version that cannot be written costs a warning)
             _log.warning(
                 "aims: version %s of %s was not tagged (%s)", version.version, version.name, type(error).__name__
             )
@@ -356,7 +371,7 @@ def publish_version(
     """Tags and description block of one version, and the system's tags of its registered model."""
     name, number = version.name, str(version.version)
     held = dict(version.tags or {})
-    for key, value in assessment_tags(assessment, evidence_sha256=evidence_sha256).items():
+    for key, value in assessment_tags(assessment, evidence_sha256=short_digest(evidence_sha256)).items():
         if held.get(key) != value:
             client.set_model_version_tag(name, number, key, value)
     ref = ModelRef(registered_name=name, version=number)

@@ -161,7 +161,11 @@ def test_the_run_page_keeps_the_users_words_and_shows_the_verdict(browser, serve
 def test_a_passed_row_opens_its_evidence_in_place(browser, server, captured):
     experiment, run_id, _ = captured
     page = open_page(browser, server)
-    go(page, server, f"/experiments/{experiment}/runs/{run_id}/artifacts/aims/report.html?workflowType=machine_learning")
+    go(
+        page,
+        server,
+        f"/experiments/{experiment}/runs/{run_id}/artifacts/aims/report.html?workflowType=machine_learning",
+    )
     frame = report_frame(page)
     closed = frame.locator("details:not([open]) > summary").first
     closed.click()

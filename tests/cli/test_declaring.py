@@ -140,3 +140,38 @@ def test_the_rule_names_are_those_of_the_installed_engine():
     names = expectation_names()
     assert len(names) > 40
     assert "expect_column_values_to_be_between" in names
+
+
+def test_names_of_topics_disparities_and_ids_are_held_against_the_register(tmp_path):
+    (tmp_path / "aims.yaml").write_text(
+        "system: {id: a}\ncolumns: {sensitive: [sex]}\nfairness: {metrics: {selection_rat_ratio: {min: 0.8}}}\n"
+        "attestations:\n- {topic: ai_polcy, statement: s, owner: o, valid_from: 2026-01-01, valid_until: 2027-01-01}\n"
+    )
+    checked = run("check")
+    assert checked.exit_code == 1
+    assert "aims.yaml:3: fairness.metrics.selection_rat_ratio" in checked.stdout
+    assert "did you mean 'selection_rate_ratio'?" in checked.stdout
+    assert "did you mean 'ai_policy'?" in checked.stdout
+
+
+def test_flush_delivers_what_waits_and_says_so(mlflow_store):
+    import mlflow
+
+    from aims_mlflow.attach.spool import spool, spooled_files
+    from aims_mlflow.evidence import CustomRecord, Tool, now
+
+    with mlflow.start_run() as active:
+        pass
+    record = CustomRecord(
+        kind="my.kind",
+        collector=Tool(name="aims-mlflow", version="0"),
+        captured_at=now(),
+        method="m",
+        verdict="recorded",
+        reason="r",
+    )
+    spool(mlflow_store, active.info.run_id, [record], reason="away")
+    flushed = run("flush", "--json")
+    assert flushed.exit_code == 0
+    assert json.loads(flushed.stdout)["delivered"] == [active.info.run_id]
+    assert spooled_files() == []

@@ -229,8 +229,9 @@ class RunStore:
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for ten files of some 200 KB in all, in memory where the system offers it: making them on disk costs
-    as much as working out what they say.
+    """A folder for ten files of some 200 KB in all, in memory where the system offers it.
+
+    Making them on disk costs as much as working out what they say.
     """
     in_memory = "/dev/shm"  # noqa: S108  (mkdtemp makes a private folder in it)
     try:

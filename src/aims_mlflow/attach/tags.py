@@ -34,6 +34,11 @@ def assessment_tags(assessment: Assessment, *, evidence_sha256: str | None = Non
     return tags
 
 
+def short_digest(digest: str | None) -> str | None:
+    """``sha256:`` and 16 hex digits: one line in the tag box of a version, whose run's tag holds the whole digest."""
+    return None if digest is None else digest[: len("sha256:") + 16]
+
+
 def shorten(value: str, limit: int = _TAG_LIMIT) -> str:
     """The value, cut at the limit with an ellipsis, never in silence."""
     return value if len(value) <= limit else value[: limit - 2].rsplit(" ", 1)[0] + " …"

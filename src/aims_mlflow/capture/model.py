@@ -96,7 +96,7 @@ def read_model_directory(
     return ModelFacts(
         run_id=spec.get("run_id"),
         model_id=model_id or spec.get("model_id"),
-        name=name or spec.get("artifact_path"),
+        name=name or _plain_name(spec.get("artifact_path")),
         flavors=tuple(sorted(flavors)),
         signature=spec.get("signature"),
         input_example=bool(spec.get("saved_input_example_info")),
@@ -105,6 +105,11 @@ def read_model_directory(
         requirements=tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith(("#", "-"))),
         python=pyfunc.get("python_version"),
     )
+
+
+def _plain_name(artifact_path: object) -> str | None:
+    """The name of the model; MLflow 3 writes the whole artifact URI into that field instead."""
+    return artifact_path if isinstance(artifact_path, str) and ":/" not in artifact_path else None
 
 
 def _hash_file(path: Path, root: Path) -> ModelFile:

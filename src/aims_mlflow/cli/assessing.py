@@ -125,10 +125,12 @@ def print_assessment(judged: Assessment, *, every: bool = False) -> None:
 
 
 def _ordered(judged: Assessment, *, every: bool) -> list[Finding]:
+    from aims_mlflow.assessment import Status
     from aims_mlflow.report.words import STATUS
 
     first = {row: position for position, row in enumerate(judged.attention)}
-    chosen = [f for f in judged.findings if every or f.id in first]
+    lacking = not first  # nothing failed: what evidence is missing comes next
+    chosen = [f for f in judged.findings if every or f.id in first or (lacking and f.status is Status.NO_EVIDENCE)]
     return sorted(chosen, key=lambda f: (f.id not in first, first.get(f.id, 0), STATUS[f.status].rank))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,16 +91,39 @@ def _known(frameworks: tuple[Path, ...], broken: list[str]) -> KnownNames:
     from aims_mlflow.config import DRIFT_METHODS, KnownNames
 
     listed: list[dict[str, Any]] | None = None
+    topics: set[str] | None = None
     try:
-        listed = register_rows(load_catalog(frameworks))
+        catalog = load_catalog(frameworks)
+        listed, topics = register_rows(catalog), set(catalog.topics)
     except CatalogError as error:
         broken.append(str(error))
     return KnownNames(
+        topics=topics,
+        disparities=_Disparities(),
         ids=None if listed is None else {row["id"] for row in listed},
         clauses=None if listed is None else {row["id"] for row in listed if row["kind"] == "clause"},
         expectations=expectation_names() or None,
         drift_methods=DRIFT_METHODS,
     )
+
+
+class _Disparities(Collection[str]):
+    """Names of the fairness disparities, looked up only where a file limits one: numpy is imported for it."""
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        from aims_mlflow.measure.fairness import DISPARITIES
+
+        return DISPARITIES
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def expectation_names() -> frozenset[str]:

@@ -28,6 +28,8 @@ class KnownNames:
     drift_methods: Collection[str] | None = None
     disparities: Collection[str] | None = None
     """Names of the fairness disparities."""
+    topics: Collection[str] | None = None
+    """What an attestation may be about."""
 
 
 Mistake = tuple[Loc, str]
@@ -201,6 +203,10 @@ def _names(plain: dict[str, Any], known: KnownNames) -> Iterator[Mistake]:
         for name, column in _section(plain, "drift", "columns").items():
             loc = ("drift", "columns", name, "method")
             yield from _unknown(loc, _section(column).get("method"), methods, "drift method")
+    if known.topics is not None:
+        for index, item in enumerate(_items(plain.get("attestations"))):
+            topic = _section(item).get("topic")
+            yield from _unknown(("attestations", index, "topic"), topic, known.topics, "topic of an attestation")
     if known.disparities is not None:
         for name in _section(plain, "fairness", "metrics"):
             yield from _unknown(("fairness", "metrics", name), name, known.disparities, "disparity")
