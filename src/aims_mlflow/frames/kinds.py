@@ -88,7 +88,17 @@ def kind_of(raw: Any) -> ColumnKind:
 
 def kind_of_objects(values: np.ndarray) -> ColumnKind:
     """The kind of an array of Python objects, by looking at them."""
-    return _BY_INFERRED.get(pd.api.types.infer_dtype(values, skipna=True), ColumnKind.OTHER)
+    return _BY_INFERRED.get(inferred(values), ColumnKind.OTHER)
+
+
+def inferred(values: np.ndarray) -> str:
+    """Pandas' word for what an object array holds, missing values left aside."""
+    word: str = pd.api.types.infer_dtype(values, skipna=True)
+    if word not in ("mixed", "mixed-integer-float"):
+        return word
+    # Before version 3 pandas takes floats with None among them for a mix.
+    missing = pd.isna(values)
+    return pd.api.types.infer_dtype(values[~missing], skipna=True) if missing.any() else word
 
 
 def _pandas_kind(series: pd.Series) -> ColumnKind:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from aims_mlflow.frames.kinds import ColumnKind, is_polars_series
+from aims_mlflow.frames.kinds import ColumnKind, inferred, is_polars_series
 
 _T = TypeVar("_T")
 
@@ -126,7 +126,7 @@ def _arrow_storage(chunks: Any) -> Storage:
     if pat.is_string(kind) or pat.is_large_string(kind) or pat.is_binary(kind) or pat.is_large_binary(kind):
         return Text(chunks)
     if pat.is_string_view(kind):
-        return Text(chunks.cast("large_string"))
+        return Text(_large_strings(chunks))
     if pat.is_timestamp(kind):
         return _arrow_plain(chunks, zone=_zone_name(kind.tz))
     if pat.is_date(kind):
@@ -134,6 +134,15 @@ def _arrow_storage(chunks: Any) -> Storage:
     if pat.is_duration(kind) or pat.is_boolean(kind) or pat.is_integer(kind) or pat.is_floating(kind):
         return _arrow_plain(chunks)
     return Objects(object_array(chunks.to_pylist()))
+
+
+def _large_strings(chunks: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return chunks.cast("large_string")
+    except pa.ArrowNotImplementedError:  # pyarrow 17 knows the type and has no cast from it
+        return pa.chunked_array([pa.array(chunks.to_pylist(), type="large_string")])
 
 
 def _zone_name(zone: str | None) -> str:
@@ -197,7 +206,7 @@ def plain_of_objects(objects: Objects, kind: ColumnKind) -> Plain | None:
             except OverflowError:
                 continue
         return None
-    if kind is ColumnKind.FLOAT and pd.api.types.infer_dtype(values, skipna=True) == "floating":
+    if kind is ColumnKind.FLOAT and all(isinstance(v, float | np.floating) for v in values[~pd.isna(values)]):
         return _filled(values, np.dtype(np.float64), np.nan)
     if kind is ColumnKind.DATETIME:
         return _plain_moments(values)
@@ -214,16 +223,21 @@ def _filled(values: np.ndarray, dtype: np.dtype[Any], fill: Any) -> Plain:
 
 
 def _plain_moments(values: np.ndarray) -> Plain | None:
-    if pd.api.types.infer_dtype(values, skipna=True) == "date":
+    if inferred(values) == "date":
         return Plain(np.where(pd.isna(values), None, values).astype("M8[D]"), zone="date")  # type: ignore[call-overload]
     present = values[~pd.isna(values)]
     zones = {str(getattr(value, "tzinfo", None)) for value in present}
     if len(zones) > 1 or any(isinstance(value, dt.date) and not isinstance(value, dt.datetime) for value in present):
         return None
     index = _or_none(lambda: pd.DatetimeIndex(values))
-    if index is None:
+    if index is not None:
+        return _pandas_moments(index)
+    # Before version 3 pandas counts in nanoseconds and refuses years outside 1677 to 2262.
+    if not all(type(value) is dt.datetime for value in present):
         return None
-    return _pandas_moments(index)
+    moments = np.full(len(values), "NaT", dtype="M8[us]")
+    moments[~pd.isna(values)] = [v.astimezone(dt.UTC).replace(tzinfo=None) if v.tzinfo else v for v in present]
+    return Plain(moments, zone=next(iter(zones), "None").replace("None", ""))
 
 
 def _pandas_moments(index: pd.DatetimeIndex) -> Plain:
