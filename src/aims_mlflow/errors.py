@@ -23,7 +23,9 @@ class AimsError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{head} {self.remedy}" if self.remedy else head
+        if not self.remedy:
+            return head
+        return f"{head}{'' if head.endswith(('.', '?', '!', ':')) else '.'} {self.remedy}"
 
 
 class ConfigError(AimsError):
