@@ -16,6 +16,7 @@ import pytest
 def _clean_place(tmp_path, monkeypatch):
     for name in ("AIMS_CONFIG", "AIMS_SPOOL_DIR", "AIMS_MLFLOW_AUTOLOG", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     monkeypatch.chdir(tmp_path)
     yield
     mlflow = sys.modules.get("mlflow")

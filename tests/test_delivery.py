@@ -249,3 +249,98 @@ def test_tags_over_mlflows_limits_are_cut_in_sight_and_nothing_breaks(mlflow_sto
         mlflow.log_metric("m" * 250, 1.0)
     assert mlflow.get_run(run.info.run_id).data.tags["aims.status"]
     assert aims_mlflow.load_assessment(run.info.run_id)
+
+
+def statuses(assessment):
+    return {f.id: f.status.value for f in assessment.findings}
+
+
+def remove_quality(root):
+    next((root / "evidence").glob("data_quality-*.json")).unlink()
+
+
+def change_quality(root):
+    path = next((root / "evidence").glob("data_quality-*.json"))
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"fail"', b'"verdict":"pass"'))
+
+
+@pytest.mark.parametrize("tamper", [remove_quality, change_quality, tamper_manifest, tamper_manifest_away])
+def test_assessing_again_does_not_launder_evidence_that_was_removed_or_changed(mlflow_store, tmp_path, tamper):
+    import pandas as pd
+
+    with mlflow.start_run() as run:
+        pass
+    rule = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": 0, "max_value": 1}}
+    frame = pd.DataFrame({"x": [5.0] * 50})
+    aims_mlflow.log_data_quality(frame, suite=[rule], name="d", role="training", run_id=run.info.run_id)
+    assert statuses(aims_mlflow.assess(run.info.run_id))["A.7.4"] == "not-satisfied"
+    tamper(artifacts(run.info.run_id))
+    out = in_fresh_process(
+        """
+        import sys, aims_mlflow
+        found = aims_mlflow.assess(sys.argv[1])
+        print("STATUS", {f.id: str(f.status) for f in found.findings}["A.7.4"])
+        print("LOST", sorted({r.of_kind for r in aims_mlflow.load_evidence(sys.argv[1], "capture_error")}))
+        """,
+        tmp_path,
+        run.info.run_id,
+    )
+    assert "STATUS error" in out.stdout or "STATUS not-satisfied" in out.stdout
+    assert "'data_quality'" in out.stdout.split("LOST")[1]
+
+
+def test_a_network_fault_while_reading_is_never_taken_for_an_absent_file(captured, monkeypatch):
+    import requests
+
+    from aims_mlflow.attach.store import RunStore
+
+    def broken(self, name, folder):
+        raise requests.ConnectionError("HTTP 404 is part of a run id")
+
+    monkeypatch.setattr(RunStore, "_file", RunStore._file)
+    store = RunStore(MlflowClient(), captured)
+    repository = store._repository
+    monkeypatch.setattr(type(repository), "_download_file", broken)
+    with pytest.raises(requests.ConnectionError):
+        aims_mlflow.load_evidence(captured)
+
+
+def test_a_tag_torn_from_its_manifest_by_another_writer_is_mended(mlflow_store, monkeypatch):
+    with mlflow.start_run() as run:
+        pass
+    from aims_mlflow.attach.store import RunStore
+
+    aims_mlflow.log_evidence("my.kind", {"n": 0}, run_id=run.info.run_id)
+    original, torn = MlflowClient.log_batch, []
+
+    def between(self, run_id, *args, **kwargs):
+        if not torn:  # another writer gets in between our files and our tag
+            torn.append(run_id)
+            aims_mlflow.log_evidence("my.kind", {"n": 1}, run_id=run_id)
+        return original(self, run_id, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", between)
+    aims_mlflow.log_evidence("my.kind", {"n": 2}, run_id=run.info.run_id)
+    monkeypatch.setattr(MlflowClient, "log_batch", original)
+    assert torn
+    assert {r.content["n"] for r in aims_mlflow.load_evidence(run.info.run_id, "my.kind")} == {0, 1, 2}
+    store = RunStore(MlflowClient(), run.info.run_id)
+    assert store.manifest_sha256() == store.facts().tags["aims.evidence"]
+
+
+def test_evidence_logged_after_an_assessment_takes_the_verdict_back(captured):
+    assert mlflow.get_run(captured).data.tags["aims.status"] != "not-assessed"
+    aims_mlflow.log_evidence("my.kind", {"a": 1}, run_id=captured)
+    tags = mlflow.get_run(captured).data.tags
+    assert (tags["aims.status"], tags["aims.fresh_until"], tags["aims.attention"]) == ("not-assessed", "none", "none")
+
+
+def test_a_long_description_of_the_user_is_never_cut(mlflow_store):
+    aims_mlflow.autolog()
+    for length in (7000, 7900, 8000):
+        words = "w" * (length - 4) + " end"
+        with mlflow.start_run(description=words) as run:
+            pass
+        note = mlflow.get_run(run.info.run_id).data.tags["mlflow.note.content"]
+        assert words in note
+        assert len(note) <= 8000

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from aims_mlflow.attach.tags import assessment_metrics, assessment_tags, short_d
 from aims_mlflow.capture.collect import capture_error
 from aims_mlflow.capture.run import COLLECTOR, RunFacts
 from aims_mlflow.catalog import Catalog, load_catalog
-from aims_mlflow.config import Settings, load_settings, undeclared
+from aims_mlflow.config import Settings, undeclared
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
 from aims_mlflow.evaluate import declared_attestations, evaluate
 from aims_mlflow.evidence import (
@@ -33,7 +34,14 @@ from aims_mlflow.evidence import (
     canonical_json,
     now,
 )
-from aims_mlflow.report import controls_matrix, description_block, merge_description, render_reports, report_links
+from aims_mlflow.report import (
+    ReportLinks,
+    controls_matrix,
+    description_block,
+    merge_description,
+    render_reports,
+    report_links,
+)
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -55,6 +63,16 @@ class Delivery:
 
 _locks: dict[str, threading.RLock] = {}
 _locks_guard = threading.Lock()
+
+
+def _unlock() -> None:
+    """A forked process starts without the locks that threads it does not have may hold."""
+    global _locks, _locks_guard
+    _locks, _locks_guard = {}, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _lock_of(run_id: str) -> threading.RLock:
@@ -91,14 +109,16 @@ def deliver(
         with _lock_of(run_id):
             return _deliver(client, run_id, new, settings, assess=assess, facts=facts, model=model)
     except Exception as error:  # noqa: BLE001  (whatever MLflow or its stores raise: the evidence is kept)
-        return _keep(uri, run_id, new, settings, error)
+        return _keep(uri, run_id, new, settings, error, assess=assess)
 
 
-def _keep(uri: str, run_id: str, new: Sequence[EvidenceBase], settings: Settings, error: Exception) -> Delivery:
+def _keep(
+    uri: str, run_id: str, new: Sequence[EvidenceBase], settings: Settings, error: Exception, *, assess: bool
+) -> Delivery:
     reason = getattr(error, "error_code", None) or type(error).__name__
     _log.debug("aims: cause", exc_info=error)
     try:
-        path = spool(uri, run_id, new, reason=str(reason), config=str(settings.path) if settings.path else None)
+        path = spool(uri, run_id, new, reason=str(reason), settings=settings, assess=assess)
     except OSError:
         _log.warning("aims: evidence of run %s could neither be delivered (%s) nor spooled", run_id, reason)
         return Delivery(run_id, evidence=tuple(new))
@@ -124,6 +144,7 @@ def _deliver(
     store = RunStore(client, run_id)
     facts = facts or store.facts()
     held = store.holdings(facts, salvage=True) if "aims.evidence" in facts.tags else Holdings()
+    new = [*_lost(held, new, facts), *new]
     everything: list[EvidenceBase] = []
     has_model = assess and any(isinstance(r, ModelRecord) for r in (*held.evidence, *new))
     versions = registered_versions(client, facts) if has_model else []
@@ -137,7 +158,7 @@ def _deliver(
         everything = [*held.evidence, *fresh]
         documents: dict[str, bytes] = {}
         metrics: Mapping[str, float] = {}
-        tags = {"aims.status": str(Overall.NOT_ASSESSED)}
+        tags = dict(_UNASSESSED) if "aims.assessed" in facts.tags else {"aims.status": str(Overall.NOT_ASSESSED)}
         if assess:
             judged = judge(everything, settings, facts, at=at, model=model or _only_version(versions, everything))
             assessment, documents = judged.assessment, judged.documents
@@ -146,18 +167,53 @@ def _deliver(
             tags = judged.tags
             metrics = assessment_metrics(assessment, everything) if assessment else {}
         digest = store.write(held, fresh, documents, tags=tags, metrics=metrics, at=at, collector=COLLECTOR)
-        listed = {*held.files, *(evidence_path(r) for r in fresh)}
-        if store.evidence_names() <= listed:
+        listed = {*held.files, *held.ignored, *(evidence_path(r) for r in fresh)}
+        if store.evidence_names() <= listed and store.manifest_sha256() == digest:
             break
-        facts = store.facts()
-        held = (
-            store.holdings(facts, salvage=True)
-            if facts.tags.get("aims.evidence") != digest
-            else _salvaged(store, facts)
-        )
+        facts = store.facts()  # another writer was here: gather again, so that neither's evidence is left out
+        held = _salvaged(store, facts)
+    else:
+        raise DeliveryError("other writers did not leave the run alone", where=f"run {run_id}")
     if assessment is not None:
         publish_versions(client, versions, facts, everything, settings, assessment, digest)
+    elif assess:
+        mark_versions(client, versions, Overall.ERROR)
+    elif facts.tags.get("aims.status", str(Overall.NOT_ASSESSED)) != str(Overall.NOT_ASSESSED):
+        mark_versions(client, registered_versions(client, facts), Overall.NOT_ASSESSED)
     return Delivery(run_id, assessment, digest, evidence=tuple(everything))
+
+
+_UNASSESSED = {
+    "aims.status": str(Overall.NOT_ASSESSED),
+    "aims.attention": "none",
+    "aims.assessed": "none",
+    "aims.fresh_until": "none",
+}
+"""The tags of a run whose evidence changed after it was assessed."""
+
+
+def _lost(held: Holdings, new: Sequence[EvidenceBase], facts: RunFacts) -> list[CaptureErrorRecord]:
+    """What was on record and is not there any more, as errors: only evidence captured anew makes up for it."""
+    if not held.lost:
+        return []
+    at = min((r.captured_at for r in new), default=now()) - timedelta(milliseconds=1)
+    error = EvidenceError("evidence that was on record is absent or altered")
+    _log.warning(
+        "aims: evidence of run %s was changed or removed since it was written: %s", facts.run_id, ", ".join(held.lost)
+    )
+    about_run = Subject(run=facts.ref)
+    return [capture_error(kind, "reading it back", error, subject=about_run, at=at) for kind in held.lost]
+
+
+def mark_versions(client: Any, versions: Sequence[Any], status: Overall) -> None:
+    """Set only the status of registered versions: what stood there is not true any more."""
+    for version in versions:
+        try:
+            client.set_model_version_tag(version.name, str(version.version), "aims.status", str(status))
+        except Exception as error:  # noqa: BLE001  (one version that cannot be written costs a warning)
+            _log.warning(
+                "aims: version %s of %s was not tagged (%s)", version.version, version.name, type(error).__name__
+            )
 
 
 def _salvaged(store: RunStore, facts: RunFacts) -> Holdings:
@@ -267,8 +323,10 @@ def judge(
             MATRIX: canonical_json(controls_matrix(assessment)),
         }
         tags = assessment_tags(assessment)
-        block = description_block(assessment, links)
-        tags["mlflow.note.content"] = merge_description(facts.tags.get("mlflow.note.content"), block)
+        existing = facts.tags.get("mlflow.note.content")
+        note = _described(existing, assessment, links, _NOTE_LIMIT)
+        if note != existing:
+            tags["mlflow.note.content"] = note
         tags["mlflow.loggedArtifacts"] = _logged_tables(facts.tags.get("mlflow.loggedArtifacts"))
     except Exception as error:  # noqa: BLE001  (training must go on; the failure becomes evidence and status `error`)
         detail = f": {error}" if isinstance(error, AimsError) else ""
@@ -277,6 +335,21 @@ def judge(
         failed = capture_error("assessment", "assessing", error, subject=Subject(run=facts.ref), at=at)
         return Judged(None, {}, {"aims.status": str(Overall.ERROR)}, (failed,))
     return Judged(assessment, documents, tags)
+
+
+_NOTE_LIMIT = 8000
+"""Characters MLflow keeps of a run's description; it cuts what is longer without a word."""
+_DESCRIPTION_LIMIT = 5000
+"""Characters every database keeps of a version's description."""
+
+
+def _described(existing: str | None, assessment: Assessment, links: ReportLinks, limit: int) -> str:
+    """The description with our block: a short one, or none, where the user's own text leaves no room."""
+    for brief in (False, True):
+        text = merge_description(existing, description_block(assessment, links, brief=brief))
+        if len(text) <= limit:
+            return text
+    return existing or ""
 
 
 def _logged_tables(existing: str | None) -> str:
@@ -376,7 +449,7 @@ def publish_version(
             client.set_model_version_tag(name, number, key, value)
     ref = ModelRef(registered_name=name, version=number)
     subject = assessment.subject.model_copy(update={"run": facts.ref if facts.run_id else None, "model": ref})
-    text = merge_description(version.description, description_block(assessment, report_links(subject)))
+    text = _described(version.description, assessment, report_links(subject), _DESCRIPTION_LIMIT)
     if text != (version.description or ""):
         client.update_model_version(name, number, description=text)
     system = settings.declaration.system
@@ -415,11 +488,11 @@ def flush(*, tracking_uri: str | None = None, skip: Collection[str] = ()) -> Flu
             if tracking_uri is not None and entry.tracking_uri != tracking_uri:
                 continue
             check_reachable(entry.tracking_uri)
-            exists = entry.config and Path(entry.config).is_file()
-            settings = load_settings(entry.config if exists else None)
             client = MlflowClient(tracking_uri=entry.tracking_uri)
             with _lock_of(entry.run_id):
-                _deliver(client, entry.run_id, entry.evidence, settings, assess=True, facts=None, model=None)
+                _deliver(
+                    client, entry.run_id, entry.evidence, entry.settings, assess=entry.assess, facts=None, model=None
+                )
         except Exception as error:  # noqa: BLE001  (kept; the reason is reported)
             result.kept.append(str(path))
             result.reasons[str(path)] = _why(error)

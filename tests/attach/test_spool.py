@@ -38,13 +38,38 @@ def test_the_named_folder_is_used_and_a_blocked_one_falls_back(tmp_path, monkeyp
     assert spool("u", "r1", [RECORD], reason="x").parent == tmp_path / "here"
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("AIMS_SPOOL_DIR", str(tmp_path / "file" / "sub"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
     path = spool("u", "r1", [RECORD], reason="x")
     assert path.is_file()
     assert path in spooled_files()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda b: b.replace(b"away", b"AWAY"), lambda b: b.replace(b'"seal":"', b'"seal":"0')]
+)
+def test_a_bundle_somebody_changed_or_made_himself_is_not_delivered(tmp_path, change):
+    path = spool("sqlite:///x.db", "r1", [RECORD], reason="away")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(EvidenceError, match="not written by this user"):
+        read_entry(path)
+
+
+def test_a_bundle_of_another_user_is_not_delivered(tmp_path, monkeypatch):
+    path = spool("sqlite:///x.db", "r1", [RECORD], reason="away")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody"))
+    with pytest.raises(EvidenceError, match="not written by this user"):
+        read_entry(path)
+
+
+def test_the_declaration_in_force_travels_with_the_bundle(tmp_path):
+    from aims_mlflow.config import load_settings
+
+    (tmp_path / "aims.yaml").write_text("system: {id: a}\nfreshness: {A.7.4: 7}\n")
+    settings = load_settings()
+    path = spool("u", "r1", [RECORD], reason="x", settings=settings, assess=False)
+    (tmp_path / "aims.yaml").unlink()
+    entry = read_entry(path)
+    assert entry.settings == settings
+    assert entry.assess is False
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format": "9"}', b"[]", b'{"format": "1"}', b"\xff\xfe"])

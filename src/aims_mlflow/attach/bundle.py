@@ -54,6 +54,11 @@ def evidence_path(record: EvidenceBase) -> str:
     return f"evidence/{kind}-{record.digest.removeprefix('sha256:')[:16]}.json"
 
 
+def kind_of_path(path: str) -> str:
+    """The kind in an evidence file's name."""
+    return path.removeprefix("evidence/").rpartition("-")[0]
+
+
 def names_itself(path: str, content: bytes) -> bool:
     """Whether an evidence file's name agrees with its content."""
     match = _EVIDENCE_NAME.match(path)

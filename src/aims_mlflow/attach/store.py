@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import socket
 import tempfile
 import threading
@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from aims_mlflow.attach.bundle import (
     EVIDENCE_TAG,
@@ -24,15 +25,18 @@ from aims_mlflow.attach.bundle import (
     check_file,
     entry_of,
     evidence_path,
+    kind_of_path,
     names_itself,
     parse_all,
     read_manifest,
 )
 from aims_mlflow.capture.run import RunFacts, facts_of
 from aims_mlflow.errors import DeliveryError, EvidenceError
-from aims_mlflow.evidence import EvidenceBase, Tool
+from aims_mlflow.evidence import TYPED_KINDS, EvidenceBase, Tool, sha256_of
 
-_log = logging.getLogger("aims_mlflow")
+
+VERIFIED_KINDS = tuple(kind for kind in TYPED_KINDS if kind not in {"capture_error", "attestation"})
+"""Kinds that count as lost where the manifest itself cannot be trusted."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class Holdings:
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     """Evidence files only; the rest is written anew with each assessment."""
     manifest_sha256: str | None = None
+    lost: tuple[str, ...] = ()
+    """Kinds of evidence that were on record and could not be read back as they were written."""
+    ignored: frozenset[str] = frozenset()
+    """Files among the evidence that are not what their name says: left out, whoever put them there."""
 
 
 class _Cache:
@@ -51,6 +59,10 @@ class _Cache:
     def __init__(self, size: int = 64) -> None:
         self._held: OrderedDict[tuple[str, str], Holdings] = OrderedDict()
         self._size = size
+        self.unlock()
+
+    def unlock(self) -> None:
+        """A lock of its own, for a new process or one that was forked while another thread held it."""
         self._lock = threading.Lock()
 
     def get(self, key: tuple[str, str], manifest_sha256: str | None) -> Holdings | None:
@@ -67,6 +79,8 @@ class _Cache:
 
 
 _CACHE = _Cache()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_CACHE.unlock)
 
 
 class RunStore:
@@ -91,8 +105,9 @@ class RunStore:
 
         Args:
             facts: The run as just read.
-            salvage: True takes every evidence file whose name agrees with its content, listed or not: what a
-                writer does, so that a torn or concurrent write loses nothing.
+            salvage: True, for a writer, takes every evidence file whose name agrees with its content, listed or not,
+                so that a torn or concurrent write loses nothing, and says in ``lost`` what was listed and is not
+                there as it was. What this process wrote itself is not read back. A reader always reads.
 
         Raises:
             EvidenceError: without ``salvage``, anything that does not match.
@@ -100,20 +115,33 @@ class RunStore:
         digest = facts.tags.get(EVIDENCE_TAG)
         if digest is None and not salvage:
             return Holdings()
-        cached = _CACHE.get(self._key, digest)
+        cached = _CACHE.get(self._key, digest) if salvage else None
         if cached is not None:
             return cached
         with tempfile.TemporaryDirectory(prefix="aims-") as folder:
-            contents = self._download(Path(folder), all_of_it=salvage)
-            if salvage:
-                good = {p: c for p, c in contents.items() if names_itself(p, c)}
-            else:
-                good = self._trusted(contents, str(digest))
+            contents = self._download(Path(folder))
+        lost: tuple[str, ...] = ()
+        if salvage:
+            good = {p: c for p, c in contents.items() if names_itself(p, c)}
+            lost = self._lost(contents, good, digest) if digest is not None else ()
+        else:
+            good = self._trusted(contents, str(digest))
         evidence = parse_all(good.items(), run_id=self.run_id)
-        held = Holdings(tuple(evidence), {p: entry_of(c) for p, c in good.items()}, digest)
-        if not salvage:
-            _CACHE.put(self._key, held)
-        return held
+        ignored = frozenset(contents) - set(good) - {MANIFEST}
+        return Holdings(tuple(evidence), {p: entry_of(c) for p, c in good.items()}, digest, lost, ignored)
+
+    def _lost(self, contents: Mapping[str, bytes], good: Mapping[str, bytes], digest: str) -> tuple[str, ...]:
+        """Kinds of the files the manifest lists that are absent or altered; every kind where it cannot be trusted."""
+        try:
+            manifest = read_manifest(contents.get(MANIFEST, b""), expected=digest, run_id=self.run_id)
+        except EvidenceError:
+            return tuple(sorted({*VERIFIED_KINDS, *(kind_of_path(p) for p in good)}))
+        gone = {
+            path
+            for path in manifest.evidence_paths
+            if path not in good or entry_of(good[path]).sha256 != manifest.files[path].sha256
+        }
+        return tuple(sorted({kind_of_path(path) for path in gone}))
 
     def read(self, path: str, facts: RunFacts) -> bytes:
         """One file under ``aims/``, verified.
@@ -152,11 +180,16 @@ class RunStore:
         manifest = read_manifest(contents.get(MANIFEST, b""), expected=digest, run_id=self.run_id)
         return {path: check_file(manifest, path, contents.get(path)) for path in manifest.evidence_paths}
 
-    def _download(self, folder: Path, *, all_of_it: bool) -> dict[str, bytes]:
+    def manifest_sha256(self) -> str | None:
+        """Digest of the manifest now in the run, trusted or not; None where there is none."""
+        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
+            content = self._file(MANIFEST, Path(folder))
+        return None if content is None else sha256_of(content)
+
+    def _download(self, folder: Path) -> dict[str, bytes]:
         """Manifest and evidence files, path below ``aims/`` to content; absent ones left out."""
-        names = sorted(self.evidence_names())
         found = {}
-        for name in names if all_of_it else [MANIFEST, *names]:
+        for name in [MANIFEST, *sorted(self.evidence_names())]:
             content = self._file(name, folder)
             if content is not None:
                 found[name] = content
@@ -168,8 +201,6 @@ class RunStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._repository._download_file(f"{ROOT}/{name}", str(target))
-        except OSError:
-            return None
         except Exception as error:
             if _says_absent(error):
                 return None
@@ -241,11 +272,19 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _says_absent(error: Exception) -> bool:
-    """Whether an artifact store's error means that the file is not there."""
-    response = getattr(error, "response", None)
-    if getattr(response, "status_code", None) == 404:
+    """Whether an artifact store's error means that the file is not there: nothing else may be taken for that."""
+    if isinstance(error, FileNotFoundError):
         return True
-    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST" or "404" in str(error)
+    response = getattr(error, "response", None)
+    return (
+        getattr(response, "status_code", None) == 404 or getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+    )
+
+
+def _goes_by_proxy(scheme: str, host: str) -> bool:
+    """Whether requests would ask a proxy: the server's own port then says nothing."""
+    proxies = getproxies()
+    return bool(proxies.get(scheme) or proxies.get("all")) and not proxy_bypass(host)
 
 
 def check_reachable(tracking_uri: str, *, timeout: float = 2.0) -> None:
@@ -255,7 +294,7 @@ def check_reachable(tracking_uri: str, *, timeout: float = 2.0) -> None:
         DeliveryError: nothing listens there.
     """
     parts = urlsplit(tracking_uri)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or _goes_by_proxy(parts.scheme, parts.hostname):
         return
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

@@ -21,11 +21,11 @@ _LONGEST = 4_500
 _BLOCK = re.compile(rf"^AIMS: [^\n]*{re.escape(_BEGIN)}\r?\n(?:(?!<!--)[\s\S])*?{re.escape(_END)}", re.MULTILINE)
 
 
-def description_block(assessment: Assessment, links: ReportLinks | None = None) -> str:
+def description_block(assessment: Assessment, links: ReportLinks | None = None, *, brief: bool = False) -> str:
     """The block for the description of a run or version.
 
     The first line is plain words, the second holds the links, then come at most five items, worst first. Two HTML
-    comments mark its ends; they are invisible where Markdown is rendered.
+    comments mark its ends; they are invisible where Markdown is rendered. ``brief`` leaves out the items.
     """
     where = links or ReportLinks()
     targets = (
@@ -37,6 +37,8 @@ def description_block(assessment: Assessment, links: ReportLinks | None = None) 
     )
     line = " · ".join(link(text, target) for text, target in targets if target)
     head = "\n".join(p for p in (f"{_first_line(assessment)} {_BEGIN}", line) if p)
+    if brief:
+        return f"{head}\n\n{_END}"
     block = ""
     for most in range(_ITEMS, 0, -1):
         block = "\n\n".join(p for p in (head, "\n".join(_items(assessment, most)), _END) if p)
