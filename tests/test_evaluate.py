@@ -19,7 +19,7 @@ from aims_mlflow.checks import available_checks
 from aims_mlflow.config import Declaration
 from aims_mlflow.controls import Strength
 from aims_mlflow.errors import CatalogError, InputError
-from aims_mlflow.evaluate import declaration_problems, declared_attestations, evaluate
+from aims_mlflow.evaluate import declared_attestations, evaluate
 from aims_mlflow.evidence import (
     Basis,
     DataQualityEvidence,
@@ -324,12 +324,21 @@ def test_an_excluded_control_is_not_applicable_with_its_reason():
     assert finding.next_step == ""
 
 
-def test_an_excluded_control_whose_evidence_fails_says_the_contradiction():
+def test_an_excluded_control_whose_evidence_fails_stays_in_the_count_and_says_the_contradiction():
     bad = _replaced(quality(verdict=Verdict.FAIL, reason="2 of 9 rules failed."))
-    finding = next(f for f in assess(bad, _excluding("A.7.4")).findings if f.id == "A.7.4")
-    assert finding.status is Status.NOT_APPLICABLE
+    found = assess(bad, _excluding("A.7.4"))
+    finding = next(f for f in found.findings if f.id == "A.7.4")
+    assert finding.status is Status.NOT_SATISFIED
+    assert "No third party takes part" in finding.reason
     assert "at odds" in finding.reason
     assert "2 of 9 rules failed" in finding.reason
+    assert finding.next_step
+    assert found.overall is Overall.FAIL
+    assert "A.7.4" in found.attention
+    assert _status("A.7.4", *GOOD, failed_capture("data_quality"), source=_excluding("A.7.4")) is Status.ERROR
+    assert _status("A.7.4", *_replaced(drift(verdict=Verdict.UNCERTAIN)), source=_excluding("A.7.4")) is (
+        Status.NOT_APPLICABLE
+    )
 
 
 def test_a_clause_cannot_be_excluded():
@@ -351,6 +360,15 @@ def test_declared_freshness_replaces_the_registers():
     assert _status("A.7.4", *GOOD, at=late, source=declaration(freshness={"A.7.4": 14})) is Status.STALE
     assert _status("A.4.4", *GOOD, at=AT + timedelta(days=900)) is Status.SATISFIED, "bound to the version, not to days"
     assert _status("A.4.4", *GOOD, at=late, source=declaration(freshness={"A.4.4": 14})) is Status.STALE
+
+
+@pytest.mark.parametrize("days", [3_000_000, 10**12])
+def test_a_declared_age_beyond_the_calendar_is_the_longest_there_is(days):
+    assert _status("A.7.4", *GOOD, at=AT + timedelta(days=900), source=declaration(freshness={"A.7.4": days})) is (
+        Status.SATISFIED
+    )
+    found = assess(GOOD, declaration(freshness={"A.7.4": days}))
+    assert Assessment.model_validate_json(canonical_json(found)) == found
 
 
 def test_unknown_ids_in_the_declaration_are_refused_with_the_nearest():
@@ -393,26 +411,6 @@ def test_statements_handed_in_twice_count_once():
     assert declared_attestations(source, AT + timedelta(days=9))[0].digest == records[0].digest
 
 
-def test_what_the_declaration_gets_wrong_about_the_register_is_listed():
-    source = declaration(
-        applicability={"5.2": {"applicable": False, "reason": "r"}, "A.99": {"applicable": True, "reason": "r"}},
-        freshness={"A.7.44": 3},
-        attestations=[{**_stated().attestations[0].model_dump(), "topic": "ai_polcy", "supports": ["5.22"]}],
-    )
-    text = "\n".join(declaration_problems(source, CATALOG))
-    for part in (
-        "A.99",
-        "A.7.44",
-        "Did you mean A.7.4",
-        "5.22",
-        "ai_polcy",
-        "Did you mean ai_policy",
-        "always applies",
-    ):
-        assert part in text
-    assert declaration_problems(DECLARATION, CATALOG) == ()
-
-
 # Subject.
 
 
@@ -427,6 +425,15 @@ def test_a_registered_version_of_the_same_content_is_judged_by_its_content():
     version = ModelRef(registered_name="loans", version="3", sha256=MODEL.sha256)
     moved = Subject(system_id="loans", run=RunRef(run_id="r9"), model=version)
     assert "A.6.2.4" in satisfied(assess(GOOD, subject=moved))
+
+
+def test_a_version_whose_files_could_not_be_hashed_is_shown_by_no_evidence_of_its_run():
+    unread = SUBJECT.model_copy(update={"model": MODEL.model_copy(update={"sha256": None})})
+    found = assess(EVERYTHING, subject=unread)
+    assert satisfied(found) == {row.id for row in CATALOG.rows.values() if row.strength is Strength.ATTESTED}
+    finding = next(f for f in found.findings if f.id == "A.6.2.4")
+    assert finding.status is Status.STALE
+    assert "could not be hashed" in finding.reason
 
 
 # The user's own frameworks and checks.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.attach.bundle import ASSESSMENT, REPORT_HTML
@@ -26,12 +26,13 @@ from aims_mlflow.config import Declaration, Settings, load_settings
 from aims_mlflow.delivery import (
     FlushResult,
     assessment_of,
+    catalog_of,
     deliver,
     flush,
     publish_version,
     version_ref,
 )
-from aims_mlflow.errors import DeliveryError, EvidenceError, InputError
+from aims_mlflow.errors import ConfigError, DeliveryError, EvidenceError, InputError
 from aims_mlflow.evidence import (
     AttestationRecord,
     Basis,
@@ -53,6 +54,7 @@ from aims_mlflow.evidence import (
     now,
     parse_evidence,
 )
+from aims_mlflow.evidence.roles import role_of_context
 from aims_mlflow.frames import Table, as_table
 
 Config = str | Path | Declaration | Settings | dict[str, Any] | None
@@ -139,7 +141,9 @@ def log_drift(
         InputError: one of the two is no frame, or the method is not known.
     """
     settings = load_settings(config)
+    _check_method(method)
     changes = {k: v for k, v in (("method", method), ("threshold", threshold), ("engine", engine)) if v is not None}
+    _refuse_override(settings, changes)
     settings = _with_policy(settings, "drift", changes)
     target = _target(run_id)
     at = now()
@@ -164,7 +168,8 @@ def log_performance(
     baseline: str | Mapping[str, float] | None = None,
     positive_label: Any = None,
     name: str | None = None,
-    role: str | None = "test",
+    role: str | None = None,
+    model: str | None = None,
     run_id: str | None = None,
     config: Config = None,
 ) -> PerformanceEvidence:
@@ -175,11 +180,14 @@ def log_performance(
         y_pred: Predictions, n values.
         y_proba: Probability of the positive class, n values, or n x classes.
         task: ``classification``, ``multiclass`` or ``regression``; found from the targets where None.
-        metrics: Limits, e.g. ``{"accuracy": {"min": 0.8}}``, in addition to those of ``aims.yaml``.
+        metrics: Limits, e.g. ``{"accuracy": {"min": 0.8}}``, in addition to those of ``aims.yaml``; where both limit a
+            metric the stricter one counts.
         baseline: The run id or model URI to compare with (its logged metrics), or a dict of metrics.
         positive_label: The label that counts as positive; the greater of two where None.
         name: Name of the evaluation dataset.
-        role: Its role.
+        role: ``validation``, ``test``, ``production``...: without it or a name nobody can say whether the data was held
+            out, and controls that ask for held-out data do not count the record.
+        model: Id or URI of the logged model the predictions are from, where the run has more than one.
         run_id: The run; the active one, else a new one, where None.
         config: ``aims.yaml``, by path, or a declaration.
 
@@ -190,23 +198,26 @@ def log_performance(
         InputError: lengths differ, labels are of mixed types, or a metric is not known.
     """
     settings = load_settings(config)
-    limits = {k: dict(v) for k, v in (metrics or {}).items()}
-    merged = settings.declaration.performance.model_dump()["metrics"] | limits
+    limits = _limits(metrics)
+    merged = _stricter(settings.declaration.performance.model_dump()["metrics"], limits)
     changes: dict[str, Any] = {"metrics": merged} if limits else {}
     if task is not None:
         changes["task"] = task
     settings = _with_policy(settings, "performance", changes)
     target = _target(run_id)
     reference = baseline if baseline is not None else settings.declaration.performance.baseline
+    role = role_of(settings.declaration, name, role)
+    dataset = DatasetRef(name=name, role=role)
     record = performance_evidence(
         y_true,
         y_pred,
         y_proba=y_proba,
         positive_label=positive_label,
-        dataset=DatasetRef(name=name, role=role),
+        dataset=dataset,
         settings=settings,
-        subject=target.subject(settings, DatasetRef(name=name, role=role)),
+        subject=_about_model(target.subject(settings, dataset), model),
         at=now(),
+        source="aims.yaml and argument" if limits and settings.path else None,
         baseline=_baseline(target.client, reference),
     )
     _log(target, settings, [record])
@@ -221,9 +232,10 @@ def log_fairness(
     task: str | None = None,
     metrics: Mapping[str, Mapping[str, float]] | None = None,
     positive_label: Any = None,
-    safe_labels: Sequence[str] = (),
+    safe_labels: str | Sequence[str] = (),
     name: str | None = None,
-    role: str | None = "test",
+    role: str | None = None,
+    model: str | None = None,
     run_id: str | None = None,
     config: Config = None,
 ) -> FairnessEvidence:
@@ -238,7 +250,9 @@ def log_fairness(
         positive_label: The label that counts as positive.
         safe_labels: Sensitive columns whose group labels may be written; the labels of others are hashed.
         name: Name of the evaluation dataset.
-        role: Its role.
+        role: ``validation``, ``test``, ``production``...: without it or a name nobody can say whether the data was held
+            out, and controls that ask for held-out data do not count the record.
+        model: Id or URI of the logged model the predictions are from, where the run has more than one.
         run_id: The run; the active one, else a new one, where None.
         config: ``aims.yaml``, by path, or a declaration.
 
@@ -249,21 +263,24 @@ def log_fairness(
         InputError: lengths differ or a metric is not known.
     """
     settings = load_settings(config)
-    limits = {k: dict(v) for k, v in (metrics or {}).items()}
-    merged = settings.declaration.fairness.model_dump()["metrics"] | limits
+    limits = _limits(metrics)
+    merged = _stricter(settings.declaration.fairness.model_dump()["metrics"], limits)
     settings = _with_policy(settings, "fairness", {"metrics": merged} if limits else {})
     target = _target(run_id)
+    role = role_of(settings.declaration, name, role)
+    dataset = DatasetRef(name=name, role=role)
     record = fairness_evidence(
         y_true,
         y_pred,
         sensitive,
         task=task,
         positive_label=positive_label,
-        safe_labels=safe_labels,
-        dataset=DatasetRef(name=name, role=role),
+        safe_labels=_names(safe_labels),
+        dataset=dataset,
         settings=settings,
-        subject=target.subject(settings, DatasetRef(name=name, role=role)),
+        subject=_about_model(target.subject(settings, dataset), model),
         at=now(),
+        source="aims.yaml and argument" if limits and settings.path else None,
     )
     _log(target, settings, [record])
     return record
@@ -285,7 +302,7 @@ def log_evidence(
     approver: str | None = None,
     role: str | None = None,
     valid_from: date | None = None,
-    supports: Sequence[str] = (),
+    supports: str | Sequence[str] = (),
     document: DocumentRef | Mapping[str, Any] | None = None,
     run_id: str | None = None,
     config: Config = None,
@@ -297,7 +314,8 @@ def log_evidence(
     verdict="pass", reason=...)``. Such a record is *reported*, never *measured*, and the register weighs it so.
 
     Args:
-        kind: ``attestation``, or a kind of your own (lower case, digits, ``_`` and ``.``), or a whole evidence record.
+        kind: ``attestation``, or a kind of your own (lower case, digits, ``_`` and ``.``), or a whole record of
+            either sort.
         content: Free content of a record of your own; JSON values only, no rows of data.
         verdict: ``pass``, ``fail``, ``uncertain``, ``not_tested`` or ``recorded``.
         reason: Why, in one sentence; required with a verdict other than ``recorded``.
@@ -326,15 +344,28 @@ def log_evidence(
     target = _target(run_id)
     subject = target.subject(settings)
     if isinstance(kind, EvidenceBase):
-        record = kind
+        record = _whole(kind, subject)
     elif kind == "attestation":
         until = _end_of(valid_until)
-        if not (topic and statement and owner and until):
+        given = {
+            "verdict": verdict != Verdict.RECORDED,
+            "content": content,
+            "numbers": numbers,
+            "thresholds": thresholds,
+        }
+        if any(given.values()):
+            named = ", ".join(name for name, there in given.items() if there)
+            raise InputError(
+                f"an attestation has no {named}: it is a person's statement",
+                remedy="Say it in the statement, or log a record of a kind of your own.",
+            )
+        if not all((text or "").strip() for text in (topic, statement, owner)) or until is None:
             raise InputError(
                 "an attestation needs topic, statement, owner and valid_until",
                 remedy='For example log_evidence("attestation", topic="ai_policy", statement="...", owner="...", '
                 "valid_until=date(2027, 11, 24)).",
             )
+        _known_to_register(settings, str(topic), _names(supports))
         record = _made(
             AttestationRecord,
             collector=COLLECTOR,
@@ -350,13 +381,53 @@ def log_evidence(
             approver=approver,
             role=role,
             valid_from=valid_from or now().date(),
-            supports=tuple(supports),
+            supports=_names(supports),
             document=document,
         )
     else:
         record = _custom(kind, content, subject, verdict, reason, method, thresholds, numbers, _end_of(valid_until))
     _log(target, settings, [record])
     return record
+
+
+def _known_to_register(settings: Settings, topic: str, supports: Sequence[str]) -> None:
+    """Refuse a topic or id the register does not know, with the nearest one it does."""
+    from difflib import get_close_matches
+
+    catalog = catalog_of(settings)
+    for what, name, valid in (
+        ("topic", topic, catalog.topics),
+        *(("id of a clause or control", row, catalog.ids) for row in supports),
+    ):
+        if name not in valid:
+            near = get_close_matches(name, list(valid), n=1, cutoff=0.4)
+            hint = f"Did you mean '{near[0]}'?" if near else "`aims register` lists what there is."
+            raise InputError(f"unknown {what} {name!r}", remedy=hint)
+
+
+def _whole(record: EvidenceBase, subject: Subject) -> EvidenceBase:
+    """A record made by the caller: any that claims no measurement of this library's, bound to this run and moment."""
+    if not isinstance(record, AttestationRecord | CustomRecord):
+        _refuse_measured(getattr(record, "kind", ""))
+    if isinstance(record, CustomRecord) and record.basis == Basis.MEASURED:
+        raise InputError(
+            "a record of your own is reported, declared or attested, never measured by this library", where="basis"
+        )
+    about = record.subject.model_copy(update={"run": subject.run, "system_id": subject.system_id})
+    return record.model_copy(update={"subject": about, "collector": COLLECTOR, "captured_at": now()})
+
+
+def _refuse_measured(kind: str) -> NoReturn:
+    measured = {
+        "data_quality": "log_data_quality",
+        "drift": "log_drift",
+        "performance": "log_performance",
+        "fairness": "log_fairness",
+    }
+    raise InputError(
+        f"evidence of kind {kind!r} is measured by this library and cannot be written by hand",
+        remedy=f"Call aims_mlflow.{measured[kind]}()." if kind in measured else "It is captured by autolog().",
+    )
 
 
 def _custom(
@@ -373,16 +444,7 @@ def _custom(
     from aims_mlflow.evidence import TYPED_KINDS
 
     if kind in TYPED_KINDS:
-        measured = {
-            "data_quality": "log_data_quality",
-            "drift": "log_drift",
-            "performance": "log_performance",
-            "fairness": "log_fairness",
-        }
-        raise InputError(
-            f"evidence of kind {kind!r} is measured by this library and cannot be written by hand",
-            remedy=f"Call aims_mlflow.{measured[kind]}()." if kind in measured else "It is captured by autolog().",
-        )
+        _refuse_measured(kind)
     if verdict != Verdict.RECORDED and not reason:
         raise InputError(f"a verdict of {verdict!r} needs a reason", remedy="Say why in one sentence: reason='...'.")
     record: CustomRecord = _made(
@@ -474,11 +536,22 @@ def _log(target: _Target, settings: Settings, records: Sequence[EvidenceBase]) -
 
 def _dataset(data: Any, settings: Settings, *, name: str | None, role: str | None) -> tuple[Table, DatasetRef]:
     table = as_table(data)
-    own_name = getattr(data, "_name", None) or (data.name if hasattr(data, "_compute_digest") else None)
-    digest = getattr(data, "_digest", None)
+    is_dataset = hasattr(type(data), "_to_mlflow_entity")
+    own_name, digest = (data.name, data._digest) if is_dataset else (None, None)
     label = name or (str(own_name) if own_name else None)
-    role = role if role is not None else role_of(settings.declaration, label, None)
+    role = role_of_context(role) if role is not None else role_of(settings.declaration, label, None)
     return table, dataset_ref(table, name=label, role=role, mlflow_digest=digest)
+
+
+def _about_model(subject: Subject, model: str | None) -> Subject:
+    if model is None:
+        return subject
+    model_id = model.removeprefix("models:/")
+    if not model_id.startswith("m-"):
+        raise InputError(
+            f"{model!r} names no logged model", where="model", remedy="Give models:/m-... as log_model returned it."
+        )
+    return subject.model_copy(update={"model": ModelRef(model_id=model_id, uri=f"models:/{model_id}")})
 
 
 def _dataset_fact(table: Table, ref: DatasetRef, settings: Settings, target: _Target, at: datetime) -> EvidenceBase:
@@ -492,6 +565,33 @@ def _dataset_fact(table: Table, ref: DatasetRef, settings: Settings, target: _Ta
     )
 
 
+def _stricter(declared: Mapping[str, Any], given: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Declared and given limits together; where both limit a metric, the stricter one of each side."""
+    merged: dict[str, dict[str, Any]] = {name: dict(limit) for name, limit in declared.items()}
+    for name, limit in given.items():
+        held = merged.setdefault(name, {})
+        for side, pick in (("min", max), ("max", min)):
+            values = [v for v in (held.get(side), limit.get(side)) if v is not None]
+            if values:
+                held[side] = pick(values)
+        held.update({k: v for k, v in limit.items() if k not in {"min", "max"}})
+    return merged
+
+
+def _refuse_override(settings: Settings, changes: Mapping[str, Any]) -> None:
+    """A limit or method of drift that ``aims.yaml`` declares is not set aside by an argument."""
+    policy = settings.declaration.drift
+    declared = {
+        "threshold": policy.threshold is not None or any(c.threshold is not None for c in policy.columns.values()),
+        "method": policy.method != "auto" or any(c.method is not None for c in policy.columns.values()),
+    }
+    for name in ("threshold", "method"):
+        if name in changes and declared[name]:
+            raise InputError(
+                f"aims.yaml declares the drift {name}", where=name, remedy="Change it there, or leave the argument out."
+            )
+
+
 def _with_policy(settings: Settings, section: str, changes: Mapping[str, Any]) -> Settings:
     from pydantic import ValidationError
 
@@ -503,7 +603,34 @@ def _with_policy(settings: Settings, section: str, changes: Mapping[str, Any]) -
         return Settings(Declaration.model_validate(plain), settings.path, settings.sha256)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}") from error
+        raise InputError(first["msg"], where=".".join(map(str, first["loc"][1:]))) from error
+
+
+def _check_method(method: str | None) -> None:
+    if method is None or method == "auto":
+        return
+    from aims_mlflow.measure.drift.methods import find_method
+
+    try:
+        find_method(method)
+    except ConfigError as error:
+        raise InputError(error.message, where="method", remedy=error.remedy) from error
+
+
+def _limits(metrics: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
+    wrong = [name for name, limit in (metrics or {}).items() if not isinstance(limit, Mapping)]
+    if wrong:
+        raise InputError(
+            "a limit says whether it is the least or the most",
+            where=f"metrics[{wrong[0]!r}]",
+            remedy=f'Give {{{wrong[0]!r}: {{"min": ...}}}} or {{{wrong[0]!r}: {{"max": ...}}}}.',
+        )
+    return {name: dict(limit) for name, limit in (metrics or {}).items()}
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """One name may stand for a list of one."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _baseline(client: Any, baseline: str | Mapping[str, float] | None) -> tuple[str, Mapping[str, float]] | None:
@@ -584,13 +711,17 @@ def _registered(client: Any, rest: str, target: str) -> Place:
 
 
 def read_model(client: Any, uri: str, *, model_id: str | None = None, name: str | None = None) -> ModelFacts | None:
-    """Hash a model's files where they are stored; those of a remote store are downloaded to a temporary folder."""
+    """Hash a model's files where they are stored; those of a remote store are downloaded to a temporary folder.
+
+    None where a local folder holds no model.
+    """
     import tempfile
 
     from mlflow.artifacts import download_artifacts
+    from mlflow.utils.file_utils import local_file_uri_to_path
 
     with tempfile.TemporaryDirectory(prefix="aims-model-") as folder:
-        local = uri.removeprefix("file://") if uri.startswith(("file:///", "/")) else None
+        local = local_file_uri_to_path(uri) if uri.startswith(("file:", "/")) else None
         path = local or download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=client.tracking_uri)
         return read_model_directory(path, model_id=model_id, name=name)
 
@@ -634,8 +765,8 @@ def assess(
     store = RunStore(client, place.run_id)
     facts = store.facts()
     held = store.holdings(facts, salvage=attach)
-    read = _read_place(client, place, facts, held.evidence)
-    model = _model_assessed(place, read)
+    read = _read_place(client, place, facts)
+    model = _model_assessed(place, read, held.evidence)
     new = _missing(facts, held.evidence, read, settings)
     if not attach or at is not None:
         return assessment_of([*held.evidence, *new], settings, facts, at=at or now(), model=model)
@@ -649,29 +780,37 @@ def assess(
             else "The warning above says what could not be judged.",
         )
     if place.version is not None:
-        publish_version(client, place.version, delivery.assessment, facts, settings, delivery.evidence_sha256)
+        # The delivery may have tagged it by what is on record: what it holds now decides what is written.
+        version = client.get_model_version(place.version.name, place.version.version)
+        publish_version(client, version, delivery.assessment, facts, settings, delivery.evidence_sha256)
     return delivery.assessment
 
 
-def _read_place(client: Any, place: Place, facts: RunFacts, held: Sequence[EvidenceBase]) -> list[ModelFacts]:
-    """The models the assessment is about, hashed now."""
+def _read_place(client: Any, place: Place, facts: RunFacts) -> list[ModelFacts]:
+    """The models the assessment is about, hashed now; those whose files are gone are left out."""
     if place.files_uri is not None:
-        read = read_model(client, place.files_uri, model_id=place.model.model_id if place.model else None)
-        return [read] if read is not None else []
-    recorded = {r.subject.model.model_id for r in held if isinstance(r, ModelRecord) and r.subject.model}
-    out = []
-    for model_id in facts.model_ids:
-        if model_id not in recorded:
-            model = client.get_logged_model(model_id)
-            read = read_model(client, model.artifact_location, model_id=model_id, name=model.name)
-            out += [read] if read is not None else []
-    return out
+        found = [read_model(client, place.files_uri, model_id=place.model.model_id if place.model else None)]
+    else:
+        logged = [client.get_logged_model(model_id) for model_id in facts.model_ids]
+        found = [read_model(client, m.artifact_location, model_id=m.model_id, name=m.name) for m in logged]
+    return [read for read in found if read is not None]
 
 
-def _model_assessed(place: Place, read: Sequence[ModelFacts]) -> ModelRef | None:
-    if place.model is None:
-        return None
-    return place.model.model_copy(update={"sha256": read[0].sha256 if read else None})
+def _model_assessed(place: Place, read: Sequence[ModelFacts], held: Sequence[EvidenceBase]) -> ModelRef | None:
+    """The model with the digest its files have now; without one, so that no evidence is about it, where they are gone.
+
+    For a run that is one whose files are not those on record, if there is such; None leaves it to the evidence.
+    """
+    if place.model is not None:
+        return place.model.model_copy(update={"sha256": read[0].sha256 if read else None})
+    now_there = {m.model_id: m.sha256 for m in read}
+    recorded = [r.subject.model for r in held if isinstance(r, ModelRecord) and r.subject.model]
+    known = {(model.model_id, model.sha256) for model in recorded}
+    for model in recorded:
+        digest = now_there.get(model.model_id)
+        if model.model_id is not None and (model.model_id, digest) not in known:
+            return model.model_copy(update={"sha256": digest})
+    return None
 
 
 def _missing(
@@ -726,8 +865,9 @@ def tag_version(client: Any, version: Any, *, settings: Settings) -> None:
     if digest is None:
         client.set_model_version_tag(version.name, str(version.version), "aims.status", "not-assessed")
         return
-    read = _read_place(client, place, facts, held.evidence)
-    assessment = assessment_of(held.evidence, settings, facts, at=now(), model=_model_assessed(place, read))
+    read = _read_place(client, place, facts)
+    model = _model_assessed(place, read, held.evidence)
+    assessment = assessment_of(held.evidence, settings, facts, at=now(), model=model)
     publish_version(client, place.version, assessment, facts, settings, digest)
 
 

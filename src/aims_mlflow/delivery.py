@@ -26,7 +26,6 @@ from aims_mlflow.evaluate import declared_attestations, evaluate
 from aims_mlflow.evidence import (
     CaptureErrorRecord,
     DatasetRef,
-    EnvironmentRecord,
     EvidenceBase,
     ModelRecord,
     ModelRef,
@@ -262,8 +261,7 @@ def about(evidence: Sequence[EvidenceBase], model: ModelRef | None) -> list[Evid
 
     def other(record: EvidenceBase) -> bool:
         named = record.subject.model
-        mine = isinstance(record, ModelRecord | EnvironmentRecord)
-        return mine and named is not None and named.model_id is not None and named.model_id != model.model_id
+        return named is not None and named.model_id is not None and named.model_id != model.model_id
 
     return [r for r in evidence if not other(r)]
 

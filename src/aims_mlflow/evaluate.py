@@ -124,29 +124,6 @@ def declared_attestations(declaration: Declaration, at: datetime) -> list[Attest
     return records
 
 
-def declaration_problems(declaration: Declaration, catalog: Catalog) -> tuple[str, ...]:
-    """What the declaration says of the register that cannot be: unknown ids and topics, a clause excluded."""
-    problems = []
-    named = [(f"applicability.{i}", i) for i in declaration.applicability]
-    named += [(f"freshness.{i}", i) for i in declaration.freshness]
-    for index, item in enumerate(declaration.attestations):
-        named += [(f"attestations[{index}].supports", i) for i in item.supports]
-    for where, row_id in named:
-        try:
-            catalog.row(row_id)
-        except CatalogError as error:
-            problems.append(f"{where}: {error}")
-    for index, item in enumerate(declaration.attestations):
-        try:
-            catalog.topic(item.topic)
-        except CatalogError as error:
-            problems.append(f"attestations[{index}].topic: {error}")
-    for row_id, line in declaration.applicability.items():
-        if row_id in catalog.clauses and not line.applicable:
-            problems.append(f"applicability.{row_id}: a clause always applies; only controls can be excluded")
-    return tuple(problems)
-
-
 def _refuse_unknown(catalog: Catalog, declaration: Declaration, checks: Mapping[str, Check]) -> None:
     for row in catalog.rows.values():
         for requirement in row.requires:
@@ -170,11 +147,14 @@ def _finding(row: Row, catalog: Catalog, pool: Pool, checks: Mapping[str, Check]
     excluded = pool.declaration.applicability.get(row.id)
     reason, next_step = _why(row, results, status, checks)
     if excluded is not None and not excluded.applicable:
-        if row.kind == "control":
-            reason = _excluded(excluded, status, reason)
-            status, next_step = Status.NOT_APPLICABLE, ""
-        else:
+        if row.kind == "clause":
             reason = f"{reason} It cannot be excluded: clauses always apply."
+        elif status in (Status.NOT_SATISFIED, Status.ERROR):
+            # Evidence that exists cannot be declared away: the row stays in the count.
+            reason = f"{_excluded(excluded)} That is at odds with evidence on file: {reason}"
+        else:
+            reason, next_step = _excluded(excluded), ""
+            status = Status.NOT_APPLICABLE
     met = status is Status.SATISFIED
     ends = [r.valid_until for r in results if r.valid_until and (met or r.outcome is Outcome.STALE)]
     return Finding(
@@ -198,7 +178,7 @@ def _max_age(row: Row, requirement: Requirement, catalog: Catalog, pool: Pool) -
     days = catalog.freshness[requirement.freshness or row.freshness].max_age_days
     if requirement.freshness is None:
         days = pool.declaration.freshness.get(row.id, days)
-    return None if days is None else timedelta(days=days)
+    return None if days is None else timedelta(days=max(-1, min(days, timedelta.max.days)))
 
 
 def _judge(case: Case, checks: Mapping[str, Check]) -> CheckResult:
@@ -238,11 +218,8 @@ def _why(row: Row, results: Sequence[CheckResult], status: Status, checks: Mappi
     return reason, requirement.remedy
 
 
-def _excluded(line: Applicability, status: Status, reason: str) -> str:
-    said = f"Excluded in the Statement of Applicability: {line.reason.strip().rstrip('.')}."
-    if status is Status.NOT_SATISFIED:
-        return f"{said} That is at odds with evidence on file, which shows it not satisfied: {reason}"
-    return said
+def _excluded(line: Applicability) -> str:
+    return f"Excluded in the Statement of Applicability: {line.reason.strip().rstrip('.')}."
 
 
 def _overall(counted: Mapping[Status, int]) -> Overall:

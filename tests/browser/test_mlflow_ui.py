@@ -69,7 +69,7 @@ def captured(server, tmp_path_factory):
         mlflow.log_input(mlflow.data.from_pandas(train, name="train"), context="training")
         mlflow.log_input(mlflow.data.from_pandas(later, name="later"), context="test")
         model = LogisticRegression().fit(train[["age"]], train["y"])
-        aims_mlflow.log_performance(later["y"], model.predict(later[["age"]]), config=config)
+        aims_mlflow.log_performance(later["y"], model.predict(later[["age"]]), role="test", config=config)
         where = {"name": "model"} if int(mlflow.__version__.split(".")[0]) >= 3 else {"artifact_path": "model"}
         mlflow.sklearn.log_model(model, **where, input_example=train[["age"]].head(2), registered_model_name="ui")
     aims_mlflow.autolog(disable=True)

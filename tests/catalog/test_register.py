@@ -155,7 +155,6 @@ def test_rows_are_looked_up_and_an_unknown_id_is_refused_with_the_nearest():
         CATALOG.topic("ai_polcy")
     with pytest.raises(CatalogError):
         CATALOG.crosswalk("B.1")
-    assert {row.id for row in CATALOG.rows_for_topic("ai_policy")} == {"5.2", "A.2.2"}
 
 
 def test_the_machine_form_has_the_promised_keys():

@@ -157,7 +157,7 @@ def test_an_error_of_the_whole_run_is_undone_by_a_later_success_that_names_no_da
     error = failed_capture("performance", captured_at=AT - timedelta(hours=1))
     assert len(error.subject.datasets) == 2
     assert judged(HELD_OUT, error).outcome is Outcome.ERROR
-    assert judged(HELD_OUT, error, performance(None)).outcome is Outcome.PASS
+    assert judged(HELD_OUT, error, performance(None)).outcome is Outcome.MISSING, "it does not say on which data"
     blank = TEST.model_copy(update={"name": None, "sha256": None, "mlflow_digest": None})
     assert judged(HELD_OUT, error, performance(blank)).outcome is Outcome.PASS
 
@@ -336,9 +336,15 @@ def test_performance_counts_on_held_out_data_only():
     assert judged(HELD_OUT, dataset(), performance(renamed)).outcome is Outcome.MISSING
     assert judged(HELD_OUT, performance(TRAINING), performance()).outcome is Outcome.PASS
     assert judged(HELD_OUT, performance(TRAINING, verdict=Verdict.FAIL), performance()).outcome is Outcome.FAIL
-    assert judged(HELD_OUT, performance(None)).outcome is Outcome.PASS, (
-        "the data is not named, so nothing speaks against"
-    )
+    found = judged(HELD_OUT, performance(None))
+    assert found.outcome is Outcome.MISSING
+    assert "on which data" in found.reason
+    assert judged(HELD_OUT, performance(None), performance()).outcome is Outcome.PASS, "another record says it"
+    assert judged(HELD_OUT, performance(DatasetRef())).outcome is Outcome.MISSING
+    assert judged(HELD_OUT, performance(DatasetRef(role="test"))).outcome is Outcome.PASS
+    assert judged(HELD_OUT, performance(DatasetRef(name="loans_2026"))).outcome is Outcome.PASS
+    by_name = DatasetRef(name=TRAINING.name)
+    assert judged(HELD_OUT, dataset(), performance(by_name)).outcome is Outcome.MISSING, "the training data by its name"
 
 
 def test_metrics_without_a_limit_are_no_pass_and_do_not_spoil_one():

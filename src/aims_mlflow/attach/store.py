@@ -34,7 +34,6 @@ from aims_mlflow.capture.run import RunFacts, facts_of
 from aims_mlflow.errors import DeliveryError, EvidenceError
 from aims_mlflow.evidence import TYPED_KINDS, EvidenceBase, Tool, sha256_of
 
-
 VERIFIED_KINDS = tuple(kind for kind in TYPED_KINDS if kind not in {"capture_error", "attestation"})
 """Kinds that count as lost where the manifest itself cannot be trusted."""
 

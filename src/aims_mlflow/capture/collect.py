@@ -19,7 +19,7 @@ from aims_mlflow.capture.run import (
     process_environment,
     run_record,
 )
-from aims_mlflow.config import Settings, declared, undeclared
+from aims_mlflow.config import DriftPolicy, Settings, declared, undeclared
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import (
     Basis,
@@ -49,6 +49,10 @@ class SeenDataset:
     source_type: str | None = None
     sha256_when_logged: str | None = None
     """Content digest when it was logged, where the frame could have been changed since."""
+
+
+_Read = tuple[SeenDataset, Table, DatasetRef]
+_Unread = tuple[SeenDataset, DatasetRef, Exception]
 
 
 @dataclass
@@ -133,7 +137,7 @@ def collect(
     bare = Subject(system_id=system, run=facts.ref)
 
     model_ref = seen.models[-1].ref if len({m.sha256 for m in seen.models}) == 1 else None
-    tables = _tables(seen.datasets, settings, parts, bare)
+    tables, unread = _tables(seen.datasets, settings, parts, bare)
     subject = Subject(system_id=system, run=facts.ref, model=model_ref, datasets=tuple(ref for _, _, ref in tables))
     parts.add(
         "run",
@@ -161,7 +165,7 @@ def collect(
     about_model = bare.model_copy(update={"model": model_ref})
     if with_environment and not any(m.requirements for m in seen.models):
         parts.add("environment", "listing packages", about_model, process_environment, captured_at=at)
-    _data(tables, settings, parts, about_model, wanted)
+    _data(tables, unread, settings, parts, about_model, wanted)
     parts.add("performance", "judging logged metrics", about_model, logged_performance, facts, settings, at=at)
     parts.add("lineage", "joining the links", subject, lineage_record, facts, captured_at=at)
     return parts.records
@@ -169,14 +173,16 @@ def collect(
 
 def _tables(
     datasets: Sequence[SeenDataset], settings: Settings, parts: _Parts, bare: Subject
-) -> list[tuple[SeenDataset, Table, DatasetRef]]:
-    out = []
+) -> tuple[list[_Read], list[_Unread]]:
+    """The datasets with their tables, and those that could not be read, each with an error on record."""
+    out: list[_Read] = []
+    unread: list[_Unread] = []
     for data in datasets:
+        role = role_of(settings.declaration, data.name, data.context)
         try:
             if data.frame is None:
                 raise InputError("the frame behind the dataset was not seen", where=f"dataset {data.name}")
             table = as_table(data.frame)
-            role = role_of(settings.declaration, data.name, data.context)
             ref = dataset_ref(table, name=data.name, role=role, mlflow_digest=data.mlflow_digest)
             if data.sha256_when_logged not in {None, ref.sha256}:
                 raise InputError(
@@ -187,16 +193,16 @@ def _tables(
         except Exception as error:  # noqa: BLE001  (as in _Parts.add)
             _log.warning("aims: dataset %r could not be read (%s)", data.name, type(error).__name__)
             _log.debug("aims: cause", exc_info=True)
-            named = bare.model_copy(
-                update={"datasets": (DatasetRef(name=data.name, role=data.context, mlflow_digest=data.mlflow_digest),)}
-            )
+            blank = DatasetRef(name=data.name, role=role, mlflow_digest=data.mlflow_digest)
+            named = bare.model_copy(update={"datasets": (blank,)})
             parts.records.extend(
                 capture_error(kind, "reading the dataset", error, subject=named, at=parts.at)
                 for kind in ("dataset", "data_quality")
             )
+            unread.append((data, blank, error))
             continue
         out.append((data, table, ref))
-    return out
+    return out, unread
 
 
 def _models(models: Sequence[ModelFacts], parts: _Parts, bare: Subject) -> None:
@@ -207,14 +213,18 @@ def _models(models: Sequence[ModelFacts], parts: _Parts, bare: Subject) -> None:
 
 
 def _data(
-    tables: Sequence[tuple[SeenDataset, Table, DatasetRef]],
+    tables: Sequence[_Read],
+    unread: Sequence[_Unread],
     settings: Settings,
     parts: _Parts,
     about_model: Subject,
     wanted: Wanted,
 ) -> None:
     declaration = settings.declaration
-    reference = _reference(tables, declaration.drift.reference)
+    place = _reference([(d, ref) for d, _, ref in tables] + [(d, ref) for d, ref, _ in unread], declaration.drift)
+    reference = tables[place] if place is not None and place < len(tables) else None
+    if place is not None and wanted.drift and declaration.drift.enabled:
+        _undone(tables, unread, place, parts, about_model)
     for data, table, ref in tables:
         about = about_model.model_copy(update={"datasets": (ref,)})
         parts.add(
@@ -258,15 +268,25 @@ def _data(
             )
 
 
-def _reference(
-    tables: Sequence[tuple[SeenDataset, Table, DatasetRef]], wanted: str
-) -> tuple[SeenDataset, Table, DatasetRef] | None:
-    """The dataset the others are compared with, by role, context or name; none where only one was logged."""
-    if len(tables) < 2:
+def _undone(
+    tables: Sequence[_Read], unread: Sequence[_Unread], reference: int, parts: _Parts, about_model: Subject
+) -> None:
+    """An error for each comparison that one of its two datasets could not be read for."""
+    refs = [ref for _, _, ref in tables] + [ref for _, ref, _ in unread]
+    errors = [None] * len(tables) + [error for _, _, error in unread]
+    for place, ref in enumerate(refs):
+        error = errors[place] or errors[reference]
+        if error is not None and place != reference:
+            about = about_model.model_copy(update={"datasets": (ref, refs[reference])})
+            parts.records.append(capture_error("drift", "reading the datasets", error, subject=about, at=parts.at))
+
+
+def _reference(datasets: Sequence[tuple[SeenDataset, DatasetRef]], policy: DriftPolicy) -> int | None:
+    """Place of the dataset the others are compared with, by role, context or name; None where only one was logged."""
+    if len(datasets) < 2:
         return None
-    names = [(data, {ref.role, data.context, data.name}) for data, _, ref in tables]
-    for name in (wanted, "training", "reference"):
-        for item, (_, own) in zip(tables, names, strict=True):
-            if name in own:
-                return item
+    for name in (policy.reference, "training", "reference"):
+        for place, (data, ref) in enumerate(datasets):
+            if name in {ref.role, data.context, data.name}:
+                return place
     return None

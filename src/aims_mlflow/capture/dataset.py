@@ -8,16 +8,8 @@ from fnmatch import fnmatchcase
 from aims_mlflow.capture.run import COLLECTOR
 from aims_mlflow.config import Datasheet, Declaration
 from aims_mlflow.evidence import ColumnFact, DatasetRecord, DatasetRef, Subject, Verdict
+from aims_mlflow.evidence.roles import role_of_context
 from aims_mlflow.frames import Table, fingerprint_table, schema_digest
-
-_ROLE_OF_CONTEXT = {
-    **dict.fromkeys(("train", "training", "fit"), "training"),
-    **dict.fromkeys(("eval", "evaluate", "evaluation", "validation", "validate", "val", "valid", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "holdout"), "test"),
-    **dict.fromkeys(("reference", "baseline"), "reference"),
-    **dict.fromkeys(("production", "prod", "live", "serving", "inference", "scoring", "score"), "production"),
-    **dict.fromkeys(("current", "batch", "new"), "current"),
-}
 
 
 def datasheet_for(declaration: Declaration, name: str | None, context: str | None) -> tuple[str, Datasheet] | None:
@@ -40,7 +32,7 @@ def role_of(declaration: Declaration, name: str | None, context: str | None) -> 
         return str(found[1].role)
     if context is None:
         return None
-    return _ROLE_OF_CONTEXT.get(context.lower(), context)
+    return role_of_context(context)
 
 
 def dataset_ref(
@@ -69,18 +61,17 @@ def dataset_record(
     smallest_cell: int = 5,
 ) -> DatasetRecord:
     """The dataset as evidence: shape, columns with types and missing counts (small counts rounded up to the cell)."""
-    columns = []
-    for column in table.columns:
-        missing = column.missing()
-        shown = smallest_cell if 0 < missing < smallest_cell else missing
-        columns.append(ColumnFact(name=column.name, dtype=column.dtype, missing=shown))
+    columns = [
+        ColumnFact(name=c.name, dtype=c.dtype, missing=_shown(c.missing(), table.rows, smallest_cell))
+        for c in table.columns
+    ]
     found = datasheet_for(declaration, ref.name, context)
     return DatasetRecord(
         collector=COLLECTOR,
         captured_at=captured_at,
         subject=subject,
         method="SHA-256 over every value, column name and type; counts of missing values "
-        f"(1 to {smallest_cell - 1} shown as {smallest_cell}).",
+        f"(1 to {smallest_cell - 1} missing or present are shown as {smallest_cell}).",
         parameters={"smallest_cell": smallest_cell},
         verdict=Verdict.RECORDED,
         reason=f"{table.rows} rows and {len(table.columns)} columns hashed in full.",
@@ -91,3 +82,12 @@ def dataset_record(
         declared_as=found[0] if found else None,
         numbers={"rows": table.rows, "columns": len(table.columns)},
     )
+
+
+def _shown(missing: int, rows: int, smallest_cell: int) -> int:
+    """The count of missing values as it may be told: neither it nor the rest is a few rows."""
+    if 0 < missing < smallest_cell:
+        return smallest_cell
+    if 0 < rows - missing < smallest_cell:
+        return max(rows - smallest_cell, smallest_cell)
+    return missing

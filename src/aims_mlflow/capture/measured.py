@@ -18,7 +18,7 @@ from aims_mlflow.evidence import (
     PerformanceEvidence,
     Subject,
 )
-from aims_mlflow.frames import Table
+from aims_mlflow.frames import Table, as_table, fingerprint_table
 
 
 def _source(settings: Settings) -> str:
@@ -127,6 +127,11 @@ def drift_evidence(
     return (record, payload.html) if with_page else record
 
 
+def _outcomes_sha256(y_true: Any, y_pred: Any) -> str:
+    """``sha256:`` over targets and predictions: which outcomes a record speaks of."""
+    return fingerprint_table(as_table({"y_true": y_true, "y_pred": y_pred}))
+
+
 def performance_evidence(
     y_true: Any,
     y_pred: Any,
@@ -138,6 +143,7 @@ def performance_evidence(
     subject: Subject,
     at: datetime,
     baseline: tuple[str, Mapping[str, float]] | None,
+    source: str | None = None,
 ) -> PerformanceEvidence:
     """Measure predictions against the truth, and against a baseline's metrics where one is given.
 
@@ -156,11 +162,11 @@ def performance_evidence(
         baseline=baseline,
         privacy=declaration.privacy,
         unknown="not_tested",
-        source=_source(settings),
+        source=source or _source(settings),
     )
-    return PerformanceEvidence(
-        collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **payload.as_fields()
-    )
+    fields = payload.as_fields()
+    fields["parameters"] = {**fields["parameters"], "outcomes_sha256": _outcomes_sha256(y_true, y_pred)}
+    return PerformanceEvidence(collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **fields)
 
 
 def logged_performance(
@@ -194,6 +200,7 @@ def fairness_evidence(
     settings: Settings,
     subject: Subject,
     at: datetime,
+    source: str | None = None,
 ) -> FairnessEvidence:
     """Measure how predictions treat groups.
 
@@ -212,8 +219,8 @@ def fairness_evidence(
         privacy=declaration.privacy,
         safe_labels={*safe_labels, *declaration.columns.safe_labels},
         positive_label=positive_label if positive_label is not None else declaration.columns.positive_label,
-        source=_source(settings),
+        source=source or _source(settings),
     )
-    return FairnessEvidence(
-        collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **payload.as_fields()
-    )
+    fields = payload.as_fields()
+    fields["parameters"] = {**fields["parameters"], "outcomes_sha256": _outcomes_sha256(y_true, y_pred)}
+    return FairnessEvidence(collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **fields)

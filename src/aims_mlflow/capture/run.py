@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from aims_mlflow import __version__
@@ -113,6 +116,8 @@ def run_record(
     ended = status or facts.status
     seconds = (facts.end_time - facts.start_time) / 1000 if facts.end_time and facts.start_time else None
     metrics = facts.user_metrics
+    commit = facts.tags.get("mlflow.source.git.commit")
+    dirty = facts.tags.get("mlflow.source.git.dirty", "").lower()
     note = f"The run ended {ended}" + (f" on {exception}" if exception else "") + "."
     return RunRecord(
         collector=COLLECTOR,
@@ -127,14 +132,36 @@ def run_record(
         params=tuple(sorted(facts.params)),
         params_sha256=sha256_of(canonical_json(dict(facts.params))),
         metrics=metrics,
-        git_commit=facts.tags.get("mlflow.source.git.commit"),
-        git_dirty={"true": True, "false": False}.get(facts.tags.get("mlflow.source.git.dirty", "").lower()),
+        git_commit=commit,
+        git_dirty={"true": True, "false": False}.get(dirty, is_dirty(commit) if commit else None),
         source_type=facts.tags.get("mlflow.source.type"),
         parent_run_id=facts.tags.get("mlflow.parentRunId"),
         child_run_ids=tuple(sorted(children)),
         duration_seconds=seconds,
         numbers={"params": len(facts.params), "metrics": len(metrics)},
     )
+
+
+def is_dirty(commit: str) -> bool | None:
+    """Whether tracked files of the working folder differ from the commit; None where git cannot tell.
+
+    MLflow records the commit and not whether the code was changed since. Asked once for a folder and commit.
+    """
+    return _is_dirty(commit, str(Path.cwd()))
+
+
+@lru_cache(maxsize=16)
+def _is_dirty(commit: str, folder: str) -> bool | None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", folder, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=3, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        if git("rev-parse", "HEAD") != commit:
+            return None
+        return bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def lineage_record(facts: RunFacts, *, subject: Subject, captured_at: datetime) -> LineageRecord:

@@ -68,15 +68,6 @@ class Catalog:
             raise CatalogError(message, remedy=nearest(topic_id, self.topics))
         return found
 
-    def rows_for_topic(self, topic_id: str) -> tuple[Row, ...]:
-        """The rows an attestation of that topic supports.
-
-        Raises:
-            CatalogError: there is no such topic.
-        """
-        self.topic(topic_id)
-        return tuple(r for r in self.rows.values() if any(q.where.get("topic") == topic_id for q in r.requires))
-
     def crosswalk(self, row_id: str) -> dict[str, dict[str, tuple[str, ...]]]:
         """What the row's evidence also supports: crosswalk id to confidence to references.
 

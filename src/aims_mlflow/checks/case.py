@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+from aims_mlflow.checks.keys import key_of, role_of, series_of
 from aims_mlflow.config.models import Declaration
 from aims_mlflow.controls import Requirement, Row
 from aims_mlflow.evidence import (
@@ -17,13 +18,10 @@ from aims_mlflow.evidence import (
     DatasetRecord,
     DatasetRef,
     DriftEvidence,
-    EnvironmentRecord,
     EvidenceBase,
     EvidenceStatus,
     FairnessEvidence,
-    ModelRecord,
     PerformanceEvidence,
-    RunRecord,
     Subject,
 )
 
@@ -32,12 +30,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 LONGEST_STATEMENT = timedelta(days=365)
 """How long a statement without an end of its own serves where the row sets no age: it is reviewed once a year."""
-
-_ROLES = {
-    **dict.fromkeys(("train", "training", "fit"), "training"),
-    **dict.fromkeys(("production", "prod", "live", "serving"), "production"),
-}
-"""Contexts that mean the two roles the register speaks of; other roles are compared as they stand."""
 
 _OF_THE_ORGANIZATION = frozenset(
     {"attestation", "evidence_manifest", "retention", "access_list", "incident", "nonconformity", "gap_assessment"}
@@ -62,6 +54,8 @@ class Item:
     """How its content came to be, by its kind where the kind settles it, whatever the record claims."""
     key: tuple[object, ...]
     """Records with equal keys answer the same question: the latest counts."""
+    series: tuple[object, ...]
+    """Records of a series renew each other, but none does away with a failure."""
     datasets: tuple[DatasetRef, ...]
     foreign: str = ""
     """Why it is not about the assessed subject; empty where it is."""
@@ -90,11 +84,6 @@ class Item:
         """Whether it is about a dataset in one of these roles."""
         wanted = {role_of(role) for role in roles}
         return any(role_of(ref.role) in wanted for ref in self.datasets)
-
-
-def role_of(role: str | None) -> str | None:
-    """The role in the register's word."""
-    return _ROLES.get(role.lower(), role.lower()) if role else None
 
 
 def start_of_validity(record: AttestationRecord) -> datetime:
@@ -129,15 +118,6 @@ def _datasets(record: EvidenceBase) -> tuple[DatasetRef, ...]:
             return record.subject.datasets
 
 
-def _content(ref: DatasetRef | None) -> tuple[object, ...]:
-    """Names a dataset: by content, except live data, where each window takes the place of the one before."""
-    if ref is None:
-        return ()
-    if role_of(ref.role) == "production":
-        return (ref.name, "production")
-    return (ref.name, role_of(ref.role), ref.sha256)
-
-
 def _is_same(one: DatasetRef, other: DatasetRef) -> bool:
     """Whether two references mean one dataset: by the strongest name both have. Blank ones mean none."""
     for name in ("sha256", "mlflow_digest", "name"):
@@ -147,52 +127,24 @@ def _is_same(one: DatasetRef, other: DatasetRef) -> bool:
     return False
 
 
-def _key(record: EvidenceBase, kind: str) -> tuple[object, ...]:
-    match record:
-        case DatasetRecord():
-            return (kind, *_content(record.dataset))
-        case DataQualityEvidence():
-            return (kind, *_content(record.dataset), record.suite_name)
-        case DriftEvidence():
-            return (kind, *_content(record.current), *_content(record.reference))
-        case PerformanceEvidence() if record.dataset is None and record.basis is Basis.REPORTED:
-            return (kind, "logged")  # metrics read from MLflow: the last reading is what MLflow says
-        case PerformanceEvidence():
-            return (kind, *_content(record.dataset), frozenset(m.name for m in record.metrics))
-        case FairnessEvidence():
-            attributes = frozenset(d.attribute for d in record.disparities)
-            return (kind, *_content(record.dataset), attributes)
-        case AttestationRecord():
-            return (kind, record.topic)
-        case ModelRecord():
-            named = record.subject.model
-            return (kind, named and (named.model_id or named.uri or named.name))
-        case RunRecord():
-            return (kind, record.subject.run and record.subject.run.run_id)
-        case EnvironmentRecord():
-            named = record.subject.model if record.source == "model" else None
-            return (kind, record.source, named and (named.model_id or named.uri or named.name))
-        case CustomRecord():
-            name = record.content.get("id")
-            return (kind, name if isinstance(name, str) else None, *(_content(ref) for ref in record.subject.datasets))
-        case _:
-            return (kind,)
-
-
 def _foreign(record: EvidenceBase, kind: str, subject: Subject) -> str:
     """Why the record is not about the subject; empty where it is, or where nothing tells them apart."""
     theirs, system = record.subject, subject.system_id
     if theirs.system_id and system and theirs.system_id != system:
-        return "about another AI system"
+        return "it is about another AI system"
     mine, other = subject.model, theirs.model
     if mine and other and mine.sha256 and other.sha256:
-        return "" if mine.sha256 == other.sha256 else "about another version of the model"
+        return "" if mine.sha256 == other.sha256 else "it is about another version of the model"
+    if mine and mine.sha256 is None and (other or kind not in _OF_THE_ORGANIZATION):
+        return "the files of this version could not be hashed"
     if kind in _OF_THE_ORGANIZATION:
         return ""
+    if mine and other and mine.model_id and other.model_id and mine.model_id != other.model_id:
+        return "it is about another version of the model"
     if subject.run and theirs.run:
-        return "" if subject.run.run_id == theirs.run.run_id else "about another run"
+        return "" if subject.run.run_id == theirs.run.run_id else "it is about another run"
     if subject.run or subject.model:
-        return "not bound to the run or version assessed"
+        return "it is not bound to the run or version assessed"
     return ""
 
 
@@ -214,6 +166,7 @@ class Pool:
         cls, evidence: Sequence[EvidenceBase], *, subject: Subject, at: datetime, declaration: Declaration | None = None
     ) -> Pool:
         """Sort the evidence; equal records count once, and the order they come in does not matter."""
+        declared = declaration or Declaration()
         seen: dict[str, EvidenceBase] = {record.digest: record for record in evidence}
         by_kind: dict[str, list[Item]] = {}
         ahead: dict[str, int] = {}
@@ -222,12 +175,14 @@ class Pool:
             if record.captured_at > at + CLOCK_TOLERANCE:
                 ahead[kind] = ahead.get(kind, 0) + 1
                 continue
+            key = key_of(record, kind, declared)
             item = Item(
                 record=record,
                 digest=digest,
                 kind=kind,
                 basis=_basis(record, kind),
-                key=_key(record, kind),
+                key=key,
+                series=series_of(record, key),
                 datasets=_datasets(record),
                 foreign=_foreign(record, kind, subject),
             )
@@ -235,7 +190,7 @@ class Pool:
         return cls(
             at=at,
             subject=subject,
-            declaration=declaration or Declaration(),
+            declaration=declared,
             by_kind={kind: tuple(items) for kind, items in by_kind.items()},
             ahead=ahead,
             digests={digest: kind_of(record) for digest, record in sorted(seen.items())},
@@ -283,6 +238,12 @@ def _names_other_roles(item: Item, roles: Iterable[str]) -> bool:
     return bool(item.datasets) and all(ref.role for ref in item.datasets) and not item.has_role(roles)
 
 
+def _after(moment: datetime, age: timedelta) -> datetime:
+    """The moment of that age, or the last there is: a declared age may lead beyond the calendar."""
+    last = datetime.max.replace(tzinfo=UTC)
+    return last if age > last - moment else moment + age
+
+
 @dataclass(frozen=True)
 class Case:
     """One requirement of one row to be judged over a pool of evidence."""
@@ -302,7 +263,7 @@ class Case:
         """The moment the record stops to serve here; None where only version or event bind it."""
         ends = [item.record.valid_until] if item.record.valid_until else []
         if self.max_age is not None:
-            ends.append(item.dated + self.max_age)
+            ends.append(_after(item.dated, self.max_age))
         elif not ends and isinstance(item.record, AttestationRecord):
             ends.append(item.dated + LONGEST_STATEMENT)
         return min(ends) if ends else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from aims_mlflow.assessment import CheckResult, Outcome
-from aims_mlflow.checks.case import Case, Item, role_of
+from aims_mlflow.checks.case import Case, Item
 from aims_mlflow.checks.judging import Judgement, by_verdict, judge
+from aims_mlflow.checks.keys import role_of
+from aims_mlflow.checks.limits import OTHER_LIMIT
 from aims_mlflow.checks.records import is_fact
 from aims_mlflow.evidence import (
     DataQualityEvidence,
@@ -59,7 +61,10 @@ class RulesMet:
     arguments: ClassVar[tuple[str, ...]] = ("role",)
 
     def check(self, case: Case) -> CheckResult:
-        """Mend or exclude the rows the failed rules name, or set another limit with a reason, and measure again."""
+        """Mend or exclude the rows the failed rules name, and measure again by the same rules.
+
+        Other rules answer another question: where a rule itself was wrong, state why and measure in a new run.
+        """
 
         def rule(item: Item) -> Judgement:
             outcome, reason = by_verdict(item)
@@ -132,7 +137,11 @@ class DriftWithinLimit:
     arguments: ClassVar[tuple[str, ...]] = ("role",)
 
     def check(self, case: Case) -> CheckResult:
-        """Look into the drifted columns: mend the source, retrain, or set another limit with a reason."""
+        """Look into the drifted columns: mend the source, retrain, or set another limit with a reason.
+
+        A comparison by another method or limit does not do away with this one: measure in a new run.
+        """
+        allowed = case.pool.declaration.drift.share_limit
 
         def rule(item: Item) -> Judgement:
             outcome, reason = by_verdict(item)
@@ -141,8 +150,24 @@ class DriftWithinLimit:
                 return outcome, reason
             if record.tested < 1:
                 return Outcome.MISSING, "no column could be compared"
-            if record.drifted and (record.drifted_share or 0.0) >= record.share_limit:
+            share = record.drifted_share or 0.0
+            if record.drifted and share >= record.share_limit:
                 return Outcome.FAIL, "it calls itself passed, yet the share of drifted columns reaches its limit"
+            if record.share_limit > allowed:
+                told = f"it was {OTHER_LIMIT} ({record.share_limit:.0%} of the columns, now {allowed:.0%})"
+                if record.drifted and share >= allowed:
+                    return Outcome.FAIL, f"{told}: {share:.0%} drifted"
+                return Outcome.STALE, told
             return outcome, reason
 
-        return judge(case, rule, matches=lambda item: not is_fact(item))
+        own = case.pool.own("drift")
+        nothing = "the data was compared with itself" if any(_is_with_itself(item) for item in own) else ""
+        return judge(case, rule, matches=lambda item: not is_fact(item) and not _is_with_itself(item), nothing=nothing)
+
+
+def _is_with_itself(item: Item) -> bool:
+    """Whether data and reference are one content: that they agree shows nothing."""
+    record = item.record
+    if not isinstance(record, DriftEvidence) or record.verdict is Verdict.FAIL or record.status is EvidenceStatus.ERROR:
+        return False
+    return record.current.sha256 is not None and record.current.sha256 == record.reference.sha256

@@ -1,8 +1,8 @@
 """From single records to the outcome of a requirement; the one place where the rules of counting stand.
 
-Evidence about another version counts for nothing; of records that answer the same question the latest counts, and
-all of those must pass. A collector that could not run is an error until its evidence comes. Nothing on file is never a
-pass.
+Evidence about another version counts for nothing; of records that answer the same question (``keys`` says which those
+are) the latest counts, and all of those must pass. A collector that could not run is an error until its evidence comes.
+Nothing on file is never a pass.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def judge(
     """
     found = _relevant(case, matches)
     accepted = [item for item in found if not item.foreign and item.basis in case.requirement.accepts]
-    judged = [_judge_item(case, item, rule) for item in _latest(accepted)]
+    judged = _renewed([_judge_item(case, item, rule) for item in _latest(accepted)])
     errors = case.pool.open_errors(case.requirement.evidence, case.arguments("role"))
     judged += [_Judged(item, Outcome.ERROR, _sentence(item.record.reason), None) for item in errors]
     if not judged:
@@ -134,12 +134,37 @@ def _relevant(case: Case, matches: Callable[[Item], bool]) -> list[Item]:
 
 
 def _latest(items: Sequence[Item]) -> list[Item]:
-    """The latest record of each key; all of them where several were made at the same moment."""
+    """The latest record of each key; all of them where several were made at the same moment.
+
+    One that judged nothing, or could not run, does not take the place of one that judged: both count.
+    """
     newest: dict[tuple[object, ...], datetime] = {}
     for item in items:
-        moment = item.record.captured_at
-        newest[item.key] = max(newest.get(item.key, moment), moment)
-    return [item for item in items if item.record.captured_at == newest[item.key]]
+        for key in _places(item):
+            newest[key] = max(newest.get(key, item.record.captured_at), item.record.captured_at)
+    return [item for item in items if any(item.record.captured_at == newest[key] for key in _places(item))]
+
+
+def _places(item: Item) -> tuple[tuple[object, ...], ...]:
+    """The places it competes for: the latest of its key, and the latest of those that judged."""
+    silent = item.record.verdict is Verdict.NOT_TESTED or item.record.status is EvidenceStatus.ERROR
+    return (item.key,) if silent else (item.key, ("judged", *item.key))
+
+
+def _renewed(judged: Sequence[_Judged]) -> list[_Judged]:
+    """Without those that lapsed or say nothing where a later one of their series passed; a failure stays."""
+    passed: dict[tuple[object, ...], datetime] = {}
+    for one in judged:
+        if one.outcome is Outcome.PASS:
+            moment = one.item.record.captured_at
+            passed[one.item.series] = max(passed.get(one.item.series, moment), moment)
+
+    def is_renewed(one: _Judged) -> bool:
+        later = passed.get(one.item.series)
+        open_ = one.outcome in (Outcome.STALE, Outcome.MISSING) and one.item.key != one.item.series
+        return open_ and later is not None and later > one.item.record.captured_at
+
+    return [one for one in judged if not is_renewed(one)]
 
 
 def _judge_item(case: Case, item: Item, rule: Callable[[Item], Judgement]) -> _Judged:
@@ -172,7 +197,7 @@ def _nothing_counts(case: Case, found: Sequence[Item], nothing: str) -> CheckRes
     """Why nothing on file counts: about something else, of the wrong basis, dated ahead, or not there."""
     foreign = [item for item in found if item.foreign]
     if foreign:
-        return result(case, Outcome.STALE, f"{foreign[0].label}: it is {foreign[0].foreign}", foreign)
+        return result(case, Outcome.STALE, f"{foreign[0].label}: {foreign[0].foreign}", foreign)
     if found:
         accepted = " or ".join(case.requirement.accepts)
         reason = f"{found[0].label}: it is {found[0].basis}, and only {accepted} evidence counts here"

@@ -18,7 +18,10 @@ class OnRecord:
     arguments: ClassVar[tuple[str, ...]] = ("role",)
 
     def check(self, case: Case) -> CheckResult:
-        """Read the record's own reason, mend what it names, and record it anew."""
+        """Read the record's own reason, mend what it names, and record it anew under the same ``id`` in its content.
+
+        A record without an id stands on its own: no later one takes the place of its failure.
+        """
         return judge(case, by_presence)
 
 
@@ -29,7 +32,10 @@ class VerdictPassed:
     arguments: ClassVar[tuple[str, ...]] = ("role",)
 
     def check(self, case: Case) -> CheckResult:
-        """Mend what the record names as not met, and record it anew."""
+        """Mend what the record names as not met, and record it anew under the same ``id`` in its content.
+
+        A record without an id stands on its own: no later one takes the place of its failure.
+        """
         return judge_verdicts(case)
 
 

@@ -41,6 +41,8 @@ def _judge_run(record: RunRecord, needs: tuple[str, ...]) -> Judgement:
             return Outcome.MISSING, "the code it ran is not known by a git commit"
         if record.git_dirty:
             return Outcome.UNCERTAIN, "the code it ran had changes that were not committed"
+        if record.git_dirty is None:
+            return Outcome.PASS, f"it ended as {record.run_status}; whether its code was all committed is not known"
     return Outcome.PASS, f"it ended as {record.run_status}"
 
 

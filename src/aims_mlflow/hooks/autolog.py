@@ -158,11 +158,21 @@ def autolog(
             return
         settings = load_settings(config) if config is not None else None
         state.options = Options(settings, silent, data_quality, drift, assess, max_datasets)
-        _log.setLevel(logging.ERROR if silent else logging.NOTSET)
+        if not any(isinstance(f, _Silence) for f in _log.filters):
+            _log.addFilter(_Silence())
         for name in _WRAPPED:
             _install(state, MlflowClient, name)
         _install(state, Dataset, "_to_mlflow_entity")
         _prepare_process(state)
+
+
+class _Silence(logging.Filter):
+    """Drops our log lines while ``autolog(silent=True)`` is on; the logger's own level stays the user's."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        """Whether the line is written."""
+        state = getattr(sys.modules.get("mlflow"), "_aims_mlflow_state", None)
+        return not (state is not None and state.options is not None and state.options.silent)
 
 
 def _prepare_process(state: _State) -> None:
@@ -217,23 +227,28 @@ def _wrap(state: _State, name: str, original: Callable[..., Any]) -> Callable[..
             return original(self, *args, **kwargs)  # MLflow says itself what is wrong with the call
         given = bound.arguments
         if before is not None:
-            _guarded(state, before, self, given, None)
+            _guarded(state, name, before, self, given, None)
         try:
             result = original(self, *args, **kwargs)
         except Exception as error:
             if name in {"set_terminated", "update_run"} and _ends(name, given):
-                _guarded(state, after, self, given, error)
+                _guarded(state, name, after, self, given, error)
             raise
         if after is not None:
-            _guarded(state, after, self, given, result)
+            _guarded(state, name, after, self, given, result)
         return result
 
     call.__aims_original__ = original  # type: ignore[attr-defined]
     return call
 
 
-def _guarded(state: _State, step: Callable[..., None] | None, owner: Any, given: dict[str, Any], result: Any) -> None:
-    """Run a step of ours: MLflow calls inside it pass through, and nothing it raises reaches the caller."""
+def _guarded(
+    state: _State, name: str, step: Callable[..., None] | None, owner: Any, given: dict[str, Any], result: Any
+) -> None:
+    """Run a step of ours: MLflow calls inside it pass through, and nothing it raises reaches the caller.
+
+    What it raises becomes an error on the run's record, for the kinds of evidence that are missing because of it.
+    """
     if step is None:
         return
     state.local.busy = True
@@ -242,8 +257,38 @@ def _guarded(state: _State, step: Callable[..., None] | None, owner: Any, given:
     except Exception as error:  # noqa: BLE001  (a training job must not die of its evidence)
         state.say("aims: a capture step failed (%s); training goes on", type(error).__name__)
         _log.debug("aims: cause", exc_info=True)
+        _note_failure(state, name, owner, given, error)
     finally:
         state.local.busy = False
+
+
+_FEEDS = {
+    "log_inputs": ("dataset", "data_quality", "drift"),
+    "log_model_artifacts": ("model", "environment"),
+    "log_artifacts": ("model", "environment"),
+}
+"""The kinds of evidence a hooked call feeds."""
+
+
+def _note_failure(state: _State, name: str, owner: Any, given: dict[str, Any], error: Exception) -> None:
+    from aims_mlflow.capture.collect import capture_error
+    from aims_mlflow.delivery import deliver
+    from aims_mlflow.evidence import RunRef, Subject, now
+
+    run_id = given.get("run_id")
+    if not isinstance(run_id, str):
+        return
+    about = Subject(run=RunRef(run_id=run_id))
+    try:
+        if name in {"set_terminated", "update_run"}:  # the capture as a whole failed: at least that is on record
+            failed = capture_error("run", "capturing the run", error, subject=about, at=now())
+            deliver(owner, run_id, [failed], Settings(), assess=True)
+            return
+        for kind in _FEEDS.get(name, ()):
+            failed = capture_error(kind, f"watching {name}", error, subject=about, at=now())
+            state.of(run_id).errors.append(failed)
+    except Exception:  # noqa: BLE001  (the last resort: the warning above stands)
+        _log.debug("aims: cause", exc_info=True)
 
 
 def _ends(name: str, given: dict[str, Any]) -> bool:
@@ -273,14 +318,19 @@ def _after_log_inputs(state: _State, client: Any, given: dict[str, Any], result:
     for item in given.get("datasets") or ():
         entity = item.dataset
         context = next((t.value for t in item.tags or () if t.key == "mlflow.data.context"), None)
-        same = [
-            d for d in run.datasets if (d.name, d.mlflow_digest, d.context) == (entity.name, entity.digest, context)
-        ]
-        if same:
-            continue
+        found = _find_dataset(state, entity)
         room = state.options is not None and len(run.datasets) < state.options.max_datasets
-        found = _find_dataset(state, entity) if room else None
-        frame, fingerprint = snapshot(frame_of(found)) if found is not None else (None, None)
+        if found is None or not room:
+            known = {(d.name, d.mlflow_digest, d.context) for d in run.datasets}
+            if (entity.name, entity.digest, context) in known:
+                continue
+        frame, fingerprint = None, None
+        if found is not None and room:
+            try:
+                frame, fingerprint = snapshot(frame_of(found))
+            except Exception:  # noqa: BLE001  (a frame that cannot be kept is recorded as not seen; the others go on)
+                _log.debug("aims: cause", exc_info=True)
+        # MLflow's digest is no proof of content: two datasets may share it, and both are kept until they are hashed.
         run.datasets.append(
             SeenDataset(
                 name=entity.name,
@@ -381,7 +431,7 @@ def _settings(options: Options) -> Settings:
 
 def finish_run(state: _State, client: Any, run_id: str, status: str, *, unreachable: Exception | None) -> None:
     """Turn what was seen of a run into evidence and deliver it."""
-    from aims_mlflow.attach.store import RunStore
+    from aims_mlflow.attach.store import RunStore, check_reachable
     from aims_mlflow.capture.collect import Seen, Wanted, capture_error, collect
     from aims_mlflow.capture.run import RunFacts
     from aims_mlflow.delivery import deliver
@@ -402,6 +452,7 @@ def finish_run(state: _State, client: Any, run_id: str, status: str, *, unreacha
     facts = None
     if unreachable is None:
         try:
+            check_reachable(str(getattr(client, "tracking_uri", "")))
             facts = RunStore(client, run_id).facts()
         except Exception as error:  # noqa: BLE001  (the server went away: what was seen is spooled)
             unreachable = error
