@@ -5,7 +5,7 @@
 *Ours*: fingerprint, dataset record, rules derived from the reference and run, drift against it.
 *Naive*: Great Expectations' public path with the same rules, plus Evidently's DataDriftPreset.
 *log_input*: what ``mlflow.data.from_pandas`` and ``mlflow.log_input`` of the same frame cost on SQLite.
-Imports apart; each in a process of its own; CPU is user + system seconds; memory is growth of the peak over both frames.
+Imports apart; each in a process of its own; CPU is user + system seconds; memory is growth over both frames.
 """
 
 from __future__ import annotations

@@ -14,11 +14,20 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _clean_place(tmp_path, monkeypatch):
-    for name in ("AIMS_CONFIG", "AIMS_SPOOL_DIR", "AIMS_MLFLOW_AUTOLOG", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"):
+    for name in (
+        "AIMS_CONFIG",
+        "AIMS_SPOOL_DIR",
+        "AIMS_MLFLOW_AUTOLOG",
+        "MLFLOW_RUN_ID",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_EXPERIMENT_ID",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     monkeypatch.chdir(tmp_path)
     yield
+    for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):  # MLflow sets them itself: a later module would inherit them
+        os.environ.pop(name, None)
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:
         return

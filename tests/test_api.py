@@ -19,6 +19,7 @@ from aims_mlflow import api
 from aims_mlflow.errors import ConfigError, EvidenceError, InputError
 from aims_mlflow.evidence import (
     AttestationRecord,
+    Basis,
     CustomRecord,
     DataQualityEvidence,
     DriftEvidence,
@@ -401,6 +402,45 @@ def test_what_cannot_be_measured_is_refused_with_what_is_wrong(mlflow_store, cal
     assert aims_mlflow.load_evidence(run.info.run_id) == []
 
 
+def test_arguments_never_loosen_what_is_declared(mlflow_store):
+    truth, predicted, groups = outcomes()
+    declared = {
+        "performance": {"metrics": {"accuracy": {"min": 0.99}}},
+        "fairness": {"metrics": {"selection_rate_ratio": {"min": 0.999}}},
+        "drift": {"method": "psi", "threshold": 0.1},
+    }
+    with mlflow.start_run():
+        performance = aims_mlflow.log_performance(truth, predicted, metrics={"accuracy": {"min": 0.1}}, config=declared)
+        loose = {"selection_rate_ratio": {"min": 0.01}}
+        fairness = aims_mlflow.log_fairness(truth, predicted, groups, metrics=loose, config=declared)
+        with pytest.raises(InputError, match="declares the drift threshold"):
+            aims_mlflow.log_drift(frame(50), frame(50), threshold=9.0, config=declared)
+    assert performance.verdict == "fail"
+    assert fairness.verdict != "pass"
+
+
+@pytest.mark.skipif(not MLFLOW_3, reason="before version 3 a run does not name its models")
+def test_performance_may_name_the_model_it_is_about(mlflow_store, tmp_path):
+    declare(tmp_path)
+    aims_mlflow.autolog()
+    truth, predicted, _ = outcomes()
+    limits = {"accuracy": {"min": 0.5}}
+    with mlflow.start_run():
+        log_all()
+        one = log_model("one", registered_model_name="one")
+        log_model("two", seed=5, registered_model_name="two")
+        aims_mlflow.log_performance(truth, predicted, metrics=limits, role="test", model=one.model_id)
+        with pytest.raises(InputError, match="names no logged model"):
+            aims_mlflow.log_performance(truth, predicted, model="two")
+    reasons = {
+        name: next(
+            f.reason for f in aims_mlflow.assess(f"models:/{name}/1", attach=False).findings if f.id == "A.6.2.4"
+        )
+        for name in ("one", "two")
+    }
+    assert reasons["one"] != reasons["two"]
+
+
 def test_a_limit_on_an_unknown_metric_is_never_a_pass(mlflow_store):
     with mlflow.start_run():
         found = aims_mlflow.log_performance([0, 1] * 50, [0, 1] * 50, metrics={"acuracy": {"min": 0.1}})
@@ -475,6 +515,13 @@ def test_an_attestation_without_one_of_its_parts_is_refused(mlflow_store, lackin
         aims_mlflow.log_evidence("attestation", **{k: v for k, v in whole.items() if k != lacking})
 
 
+@pytest.mark.parametrize(("wrong", "near"), [({"topic": "ai_polcy"}, "ai_policy"), ({"supports": "A.2.22"}, "A.2.2")])
+def test_an_attestation_of_what_the_register_does_not_know_is_refused(mlflow_store, wrong, near):
+    whole = {"topic": "ai_policy", "statement": "s", "owner": "o", "valid_until": date(2099, 1, 1)}
+    with mlflow.start_run(), pytest.raises(InputError, match=f"Did you mean '{near}'"):
+        aims_mlflow.log_evidence("attestation", **{**whole, **wrong})
+
+
 def test_a_kind_of_ones_own_is_reported_never_measured(mlflow_store):
     with mlflow.start_run() as run:
         given = aims_mlflow.log_evidence(
@@ -506,15 +553,18 @@ def test_a_whole_record_of_a_measured_kind_is_refused_too(mlflow_store):
         own = CustomRecord(
             kind="my.kind",
             collector=Tool(name="mine", version="1"),
-            captured_at=datetime.now(UTC),
+            captured_at=datetime.now(UTC) - timedelta(days=90),
+            subject={"run": {"run_id": ABSENT}},
             method="Mine.",
             verdict="pass",
             reason="Mine.",
         )
-        aims_mlflow.log_evidence(own)
+        given = aims_mlflow.log_evidence(own)
         with pytest.raises(InputError, match="never measured"):
-            aims_mlflow.log_evidence(own.model_copy(update={"basis": "measured"}))
-    assert only(run.info.run_id, "my.kind").digest == own.digest
+            aims_mlflow.log_evidence(own.model_copy(update={"basis": Basis.MEASURED}))
+    found = only(run.info.run_id, "my.kind")
+    assert found.digest == given.digest
+    assert found.subject.run.run_id == run.info.run_id
     assert only(run.info.run_id, "drift").digest == made.digest
 
 
@@ -556,7 +606,7 @@ def declare(folder):
     """An ``aims.yaml`` under which rows can be met by what a run measures."""
     content = {
         "system": {"id": "loans", "name": "Loans", "risk_class": "high"},
-        "performance": {"metrics": {"accuracy": {"min": 0.5}}},
+        "performance": {"metrics": {"test_accuracy": {"min": 0.5}}},
     }
     (folder / "aims.yaml").write_text(yaml.safe_dump(content))
 
@@ -569,7 +619,7 @@ def log_all():
     """What a good training run logs, the model apart."""
     mlflow.log_input(mlflow.data.from_pandas(frame(), name="train"), context="training")
     mlflow.log_input(mlflow.data.from_pandas(frame(seed=1), name="later"), context="validation")
-    mlflow.log_metric("accuracy", 0.9)
+    mlflow.log_metric("test_accuracy", 0.9)
 
 
 @pytest.fixture
@@ -750,7 +800,8 @@ def test_two_models_of_one_run_are_told_apart(mlflow_store, tmp_path):
     one, two = (aims_mlflow.assess(f"models:/{name}/1") for name in ("one", "two"))
     assert {one.subject.model.sha256, two.subject.model.sha256} == recorded
     assert len(recorded) == 2
-    assert satisfied(one) == satisfied(two) == MEASURED
+    assert satisfied(one) == satisfied(two) == MEASURED - {"A.6.2.4"}
+    assert "which of the run's models" in next(f.reason for f in one.findings if f.id == "A.6.2.4")
     tamper(model_files("two"))
     assert satisfied(aims_mlflow.assess("models:/one/1", attach=False)) == satisfied(one)
     changed = aims_mlflow.assess("models:/two/1")

@@ -23,7 +23,6 @@ from mlflow import MlflowClient
 
 import aims_mlflow
 from aims_mlflow.attach.spool import spooled_files
-from aims_mlflow.errors import AimsError
 
 MARK = "zq7"
 """In every planted label, text, user name, host name and folder name."""
@@ -31,7 +30,7 @@ MARK = "zq7"
 NUMBERS = (48151623.4257, 918273645, 7.77123456789e-7)
 """Planted values of numeric columns."""
 
-MOMENT = dt.datetime(1987, 6, 5, 4, 3, 21)
+MOMENT = dt.datetime(1987, 6, 5, 4, 3, 21)  # noqa: DTZ001
 
 WHO = f"{MARK}user"
 HOST = f"{MARK}host"
@@ -253,10 +252,16 @@ def test_the_spool_holds_no_value_and_no_name(planted_process, tmp_path):
         aims_mlflow.log_drift(planted(seed=1), planted())
     waiting = spooled_files()
     assert len(waiting) == 2
-    # The address to deliver to, and the aims.yaml in force, are where they are: the file stays on this machine.
-    allowed = (mlflow.get_tracking_uri(), str(planted_process / "aims.yaml"))
-    assert not leaks({str(n): path.read_text("utf-8") for n, path in enumerate(waiting)}, allowed=allowed)
-    assert all(path.stat().st_mode & 0o077 == 0 for path in waiting)
+    texts = {}
+    for path in waiting:
+        body = json.loads(path.read_text("utf-8"))["body"]
+        # Where to deliver to and what a person declared: the file stays on this machine, for its owner's eyes only.
+        assert body.pop("tracking_uri") == mlflow.get_tracking_uri()
+        body.pop("declaration")
+        assert path.stat().st_mode & 0o077 == 0
+        texts[path.name] = json.dumps(body, ensure_ascii=False)
+    assert sum("data_quality" in text for text in texts.values()) == 1
+    assert not leaks(texts, allowed=[str(planted_process / "aims.yaml")])
 
 
 ROWS = 397
@@ -319,24 +324,27 @@ def small_cells(seed=0):
             "few_missing": few_missing,
             "few_present": [1.5] * 2 + [None] * (ROWS - 2),
             "few_infinite": few_infinite,
-            "label": ["rare"] * (2 + seed) + ["often"] * (ROWS - 2 - seed),
+            "label": ["rare"] * 2 + ["often"] * (ROWS - 2),
             "group": ["of three"] * 3 + ["of four"] * 4 + list(rng.choice(["a", "b"], ROWS - 7)),
             "target": rng.choice([0, 1], ROWS),
         }
     )
 
 
+def _rule(kind, column, **limits):
+    return {"type": f"expect_column_{kind}", "kwargs": {"column": column, **limits}}
+
+
 SMALL_RULES = [
-    {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "label", "value_set": ["often"]}},
-    {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "few_missing"}},
-    {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "few_present"}},
-    {"type": "expect_column_values_to_be_between", "kwargs": {"column": "few_missing", "min_value": -9, "max_value": 9}},
-    {"type": "expect_column_values_to_be_between", "kwargs": {"column": "few_infinite", "min_value": -9, "max_value": 9}},
-    {"type": "expect_column_proportion_of_non_null_values_to_be_between",
-     "kwargs": {"column": "few_missing", "min_value": 1.0}},
-    {"type": "expect_column_unique_value_count_to_be_between", "kwargs": {"column": "label", "max_value": 9}},
-    {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "few_present", "max_value": 1}},
-]  # fmt: skip
+    _rule("values_to_be_in_set", "label", value_set=["often"]),
+    _rule("values_to_not_be_null", "few_missing"),
+    _rule("values_to_not_be_null", "few_present"),
+    _rule("values_to_be_between", "few_missing", min_value=-9, max_value=9),
+    _rule("values_to_be_between", "few_infinite", min_value=-9, max_value=9),
+    _rule("proportion_of_non_null_values_to_be_between", "few_missing", min_value=1.0),
+    _rule("unique_value_count_to_be_between", "label", max_value=9),
+    _rule("mean_to_be_between", "few_present", max_value=1),
+]
 
 
 def test_counts_of_a_few_rows_are_told_nowhere(mlflow_store):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +43,8 @@ class DemoResult:
     @property
     def ui_command(self) -> str:
         """The one command that opens MLflow's UI on it."""
-        return f"mlflow server --backend-store-uri {self.tracking_uri} --port 5000"
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.tracking_uri, "--port", "5000"]
+        return shlex.join(command)
 
     def report(self, run_id: str) -> Path:
         """The report's file on this machine."""

@@ -1,4 +1,4 @@
-"""A reviewer in the real MLflow UI: version page, one click, report; nothing foreign is loaded, JavaScript is not needed."""
+"""A reviewer in the real MLflow UI: version page, one click, report; nothing foreign is loaded, no script is needed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 # A steady view: model-training mode, no assistant panel, no promotion. Runs in the sandboxed frame too, hence the try.
 SEED = """try {

@@ -59,7 +59,7 @@ def _show(result: DemoResult) -> None:
 
     terminal.say_plain("Starting it now; Ctrl-C ends it.")
     with suppress(KeyboardInterrupt):
-        subprocess.run([sys.executable, "-m", *shlex.split(result.ui_command)], check=False)  # noqa: S603  (our own words)
+        subprocess.run(shlex.split(result.ui_command), check=False)  # noqa: S603  (our own words)
 
 
 def _as_json(result: DemoResult) -> dict[str, Any]:
