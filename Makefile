@@ -56,8 +56,8 @@ test-lowest: ## the tests on the lowest supported versions
 bench: setup ## figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
 
-package: setup ## wheel and sdist, checked from a place away from the checkout
+package: setup ## build wheel and sdist (the tests check them)
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest dist build demo-output .aims mlruns mlflow.db
+	rm -rf $(VENV) $(VENV)-lowest dist build aims-demo screenshots .aims mlruns mlflow.db

@@ -754,6 +754,20 @@ def test_a_version_whose_files_were_changed_is_stale_and_stays_so(registered):
 
 
 @pytest.mark.skipif(not MLFLOW_3, reason="before version 3 a run does not name its models")
+@pytest.mark.xfail(
+    strict=True, reason="delivery.publish_versions judges by the digest on record, not the one hashed now"
+)
+@pytest.mark.parametrize("by", ["run", "copy"])
+def test_assessing_its_run_or_a_copy_does_not_clear_a_changed_version(registered, by):
+    client = MlflowClient()
+    client.copy_model_version("models:/m/1", "prod")
+    good = str(aims_mlflow.assess("models:/m/1").overall)
+    tamper(model_files())
+    aims_mlflow.assess(registered if by == "run" else "models:/prod/1")
+    assert version_tags()["aims.status"] != good
+
+
+@pytest.mark.skipif(not MLFLOW_3, reason="before version 3 a run does not name its models")
 def test_a_run_whose_models_files_were_changed_is_stale(registered):
     good = aims_mlflow.assess(registered)
     tamper(model_files())
@@ -816,8 +830,11 @@ def test_a_copied_version_is_judged_by_the_files_it_shares(registered):
     assert found.subject.model.registered_name == "prod"
     assert satisfied(found) == satisfied(aims_mlflow.assess("models:/m/1", attach=False))
     assert version_tags("prod", copied.version)["aims.status"] == str(found.overall)
+    again = client.copy_model_version(f"models:/prod/{copied.version}", "live")
+    assert satisfied(aims_mlflow.assess(f"models:/live/{again.version}", attach=False)) == satisfied(found)
     tamper(model_files())
-    assert satisfied(aims_mlflow.assess(f"models:/prod/{copied.version}", attach=False)) == set()
+    for name, number in (("prod", copied.version), ("live", again.version)):
+        assert satisfied(aims_mlflow.assess(f"models:/{name}/{number}", attach=False)) == set()
 
 
 def test_a_version_registered_from_files_no_run_made_has_no_evidence(mlflow_store, tmp_path):

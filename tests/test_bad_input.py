@@ -222,7 +222,7 @@ CASES = {
     ),
     "types only pandas has": Case(
         of_pandas_only,
-        drift={"period": "no drift method", "interval": "no drift method", "complex": "no drift method", "sparse": "pass"},
+        drift={**dict.fromkeys(("period", "interval", "complex"), "no drift method"), "sparse": "pass"},
     ),
     "a hundred thousand texts": Case(
         lambda: pd.DataFrame({"s": [f"user {n}" for n in range(100_000)]}), drift={"s": "pin the method"}
@@ -352,6 +352,13 @@ def test_a_frame_without_rows_passes_nothing(mlflow_store, verdict):
     assert found.verdict == "not_tested"
 
 
+@pytest.mark.xfail(strict=True, reason="without a reference only the row count is derived, and that passes")
+@pytest.mark.parametrize("empty", ["no columns", "all NaN on both sides"])
+def test_data_without_a_single_value_does_not_pass_the_derived_rules(mlflow_store, empty):
+    with mlflow.start_run():
+        assert aims_mlflow.log_data_quality(CASES[empty].current()).verdict != "pass"
+
+
 OTHERS = {
     "a structured array": lambda: np.array([(1.0, "a"), (2.0, "b")] * 30, dtype=[("x", "f8"), ("k", "U1")]),
     "a masked array": lambda: np.ma.masked_array(np.arange(120.0).reshape(60, 2), mask=[[True, False]] * 60),
@@ -407,6 +414,7 @@ def _raise():
     raise InputError("no reference is no mistake", remedy="None is asked.")
 
 
+@pytest.mark.xfail(strict=True, reason="measure/quality/values.py makes pandas text of the name")
 def test_half_of_a_letter_in_a_name_is_measured_or_refused(mlflow_store):
     odd = named("\ud800", "k")
     with mlflow.start_run():

@@ -159,7 +159,8 @@ def test_its_reports_are_pages_on_this_machine(demo):
 
 def test_everything_lands_in_the_folder_named(demo):
     assert {path.name for path in demo.directory.iterdir()} == {"aims.yaml", "mlflow.db", "artifacts"}
-    assert [path.name for path in demo.directory.parent.iterdir()] == ["my demo"]
+    beside = [path for path in demo.directory.parent.rglob("*") if not path.is_relative_to(demo.directory)]
+    assert [path for path in beside if path.is_file()] == []  # MLflow 2.x makes an empty mlruns
 
 
 def test_the_ui_command_survives_a_blank_in_the_folders_name(demo):
@@ -190,7 +191,8 @@ def shell(demo, tmp_path_factory):
     """``aims demo`` as a person's shell runs it, in the same folder once more, cut off from the network."""
     guard = tmp_path_factory.mktemp("guard")
     (guard / "sitecustomize.py").write_text(NO_NETWORK, "utf-8")
-    env = {**os.environ, "PYTHONPATH": str(guard), "NETWORK_LOG": str(guard / "tried"), "COLUMNS": "120"}
+    places = os.pathsep.join(filter(None, [str(guard), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "PYTHONPATH": places, "NETWORK_LOG": str(guard / "tried"), "COLUMNS": "120"}
     for name in ("AIMS_CONFIG", "MLFLOW_TRACKING_URI"):
         env.pop(name, None)
     kept = {path.name for path in (demo.directory / "artifacts").iterdir()}

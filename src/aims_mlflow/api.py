@@ -62,6 +62,9 @@ Config = str | Path | Declaration | Settings | dict[str, Any] | None
 _AWAY = frozenset({DeliveryError.error_code, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 """Error codes that mean the server is away, not that the caller is wrong."""
 
+_COPIES = 16
+"""Copies of copies of a version that are followed back to its model."""
+
 _RUN_ID = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -701,13 +704,29 @@ def _registered(client: Any, rest: str, target: str) -> Place:
                 remedy="Give models:/<name>/<version> or models:/<name>@<alias>.",
             )
         version = client.get_model_version(name, number)
-    ref = version_ref(version)
+    ref = version_ref(version).model_copy(update={"model_id": _logged_id(client, version)})
     run_id = version.run_id or None
     files = client.get_model_version_download_uri(version.name, str(version.version))
     if ref.model_id:
         logged = client.get_logged_model(ref.model_id)
         run_id, files = run_id or logged.source_run_id, logged.artifact_location
     return Place(run_id, ref, version, files)
+
+
+def _logged_id(client: Any, version: Any) -> str | None:
+    """Id of the logged model behind a version; a copied version points to the one it was copied from."""
+    from mlflow import MlflowException
+
+    for _ in range(_COPIES):
+        found, source = version_ref(version).model_id, str(version.source or "")
+        name, _, number = source.removeprefix("models:/").rpartition("/")
+        if found or not source.startswith("models:/") or not number.isdigit():
+            return found
+        try:
+            version = client.get_model_version(name, number)
+        except MlflowException:  # deleted since: the copy stands for itself
+            return None
+    return None
 
 
 def read_model(client: Any, uri: str, *, model_id: str | None = None, name: str | None = None) -> ModelFacts | None:

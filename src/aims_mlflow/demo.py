@@ -171,7 +171,7 @@ def _train(mlflow: Any, experiment_id: str, train: Any, test: Any, config: Path)
         example = train[features].head(2).assign(AGEP=40.0)
         logged = mlflow.sklearn.log_model(
             model,
-            name="model",
+            "model",
             signature=mlflow.models.infer_signature(train[features], predicted),
             input_example=example,
             serialization_format="cloudpickle",

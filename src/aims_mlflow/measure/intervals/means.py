@@ -58,7 +58,7 @@ def determination(truth: Floats, errors: Floats, level: float) -> Interval:
     n = len(truth)
     spread = (truth - truth.mean()) ** 2 if n else truth
     total = float(spread.sum())
-    if n < 2 or not total > 0 or not isfinite(total):
+    if n < 2 or truth.min() == truth.max() or not total > 0 or not isfinite(total):
         return undefined(level, method)
     squares = errors**2
     unexplained = float(squares.sum()) / total
