@@ -754,9 +754,6 @@ def test_a_version_whose_files_were_changed_is_stale_and_stays_so(registered):
 
 
 @pytest.mark.skipif(not MLFLOW_3, reason="before version 3 a run does not name its models")
-@pytest.mark.xfail(
-    strict=True, reason="delivery.publish_versions judges by the digest on record, not the one hashed now"
-)
 @pytest.mark.parametrize("by", ["run", "copy"])
 def test_assessing_its_run_or_a_copy_does_not_clear_a_changed_version(registered, by):
     client = MlflowClient()

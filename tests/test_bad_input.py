@@ -414,7 +414,6 @@ def _raise():
     raise InputError("no reference is no mistake", remedy="None is asked.")
 
 
-@pytest.mark.xfail(strict=True, reason="measure/quality/values.py makes pandas text of the name")
 def test_half_of_a_letter_in_a_name_is_measured_or_refused(mlflow_store):
     odd = named("\ud800", "k")
     with mlflow.start_run():

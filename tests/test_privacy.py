@@ -347,7 +347,6 @@ SMALL_RULES = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="measure/ tells some counts of a few rows")
 def test_counts_of_a_few_rows_are_told_nowhere(mlflow_store):
     aims_mlflow.autolog()
     train, later = small_cells(), small_cells(1)
@@ -362,7 +361,6 @@ def test_counts_of_a_few_rows_are_told_nowhere(mlflow_store):
     assert not small_counts(texts_of(run.info.run_id))
 
 
-@pytest.mark.xfail(strict=True, reason="measure/ tells some counts of a few rows")
 def test_a_few_rows_left_out_of_performance_and_fairness_are_not_counted_out(mlflow_store):
     truth, predicted = small_cells()["target"], small_cells(1)["target"].astype("Int64")
     predicted[:4] = pd.NA
@@ -372,7 +370,6 @@ def test_a_few_rows_left_out_of_performance_and_fairness_are_not_counted_out(mlf
     assert not small_counts(texts_of(run.info.run_id))
 
 
-@pytest.mark.xfail(strict=True, reason="measure/ tells some counts of a few rows")
 def test_a_comparison_with_a_few_rows_tells_no_score_of_them(mlflow_store):
     with mlflow.start_run():
         found = aims_mlflow.log_drift(pd.DataFrame({"x": [NUMBERS[0]]}), pd.DataFrame({"x": np.arange(2000.0)}))

@@ -397,6 +397,8 @@ def publish_versions(
     for version in versions:
         ref = version_ref(version, evidence)
         judged = assessment.subject.model
+        if judged is not None and judged.model_id is not None and judged.model_id == ref.model_id:
+            ref = ref.model_copy(update={"sha256": judged.sha256})  # hashed just now: the record may be older
         try:
             if ref.sha256 is None:  # its files are not on record: nothing was said about it
                 client.set_model_version_tag(

@@ -258,3 +258,13 @@ def _score(column: Column) -> np.ndarray:
     if column.kind not in _NUMERIC:
         raise InputError(f"y_proba holds {column.kind.value} values, not numbers", where="y_proba")
     return column.numbers()
+
+
+def told_rows(used: int, rows: int, smallest_cell: int) -> bool:
+    """Whether the number of rows used may be told: neither it nor what it leaves of all rows is a few."""
+    return not (0 < used < smallest_cell or 0 < rows - used < smallest_cell)
+
+
+def told_dropped(dropped: int, smallest_cell: int) -> int:
+    """The number of rows left out as it may be told: a few count as ``smallest_cell``."""
+    return smallest_cell if 0 < dropped < smallest_cell else dropped

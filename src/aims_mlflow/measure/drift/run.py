@@ -196,24 +196,43 @@ def _sentence(text: str) -> str:
 
 
 def with_counts(judged: Judged, reference: Table, current: Table, privacy: PrivacyPolicy) -> Judged:
-    """Add missing counts; one under the smallest cell is left out, and the row count that gives it away with it."""
+    """Add missing counts. Counts of a few rows, or that leave a few rows, are left out; a few rows get no score."""
+    cell = privacy.smallest_cell
+    judged = _without_few(judged, cell)
     result = judged.result
     name = result.column
-    missing = [table[name].missing() if name in table else None for table in (reference, current)]
-    small = [count is not None and 0 < count < privacy.smallest_cell for count in missing]
+    tables = (reference, current)
+    missing = [table[name].missing() if name in table else None for table in tables]
+    used = (result.n_reference, result.n_current)
+    told = [_tellable(count, table.rows, cell) for count, table in zip(missing, tables, strict=True)]
+    shown = [
+        n if n is not None and there and _tellable(n, table.rows, cell) else None
+        for n, there, table in zip(used, told, tables, strict=True)
+    ]
     update: dict[str, Any] = {
-        "missing_reference": None if small[0] else missing[0],
-        "missing_current": None if small[1] else missing[1],
+        "missing_reference": missing[0] if told[0] else None,
+        "missing_current": missing[1] if told[1] else None,
+        "n_reference": shown[0],
+        "n_current": shown[1],
     }
-    if small[0]:
-        update["n_reference"] = None
-    if small[1]:
-        update["n_current"] = None
-    if None not in missing and not any(small) and reference.rows and current.rows:
+    if None not in missing and all(told) and reference.rows and current.rows:
         before, after = (missing[0] or 0) / reference.rows, (missing[1] or 0) / current.rows
         if abs(after - before) >= MISSING_CHANGE:
             update["reason"] = f"{result.reason} The missing share went from {before:.1%} to {after:.1%}."
     return replace(judged, result=result.model_copy(update=update))
+
+
+def _tellable(count: int | None, rows: int, cell: int) -> bool:
+    return count is None or not (0 < count < cell or 0 < rows - count < cell)
+
+
+def _without_few(judged: Judged, cell: int) -> Judged:
+    """A score made of a few rows tells of each of them."""
+    result = judged.result
+    for n, side in ((result.n_reference, "reference"), (result.n_current, "current data")):
+        if n is not None and 0 < n < cell:
+            return not_tested(result.column, NotTested(result.type, f"the {side} has fewer than {cell} values"))
+    return judged
 
 
 def _apply_budget(judged: list[Judged], budget: float) -> list[Judged]:

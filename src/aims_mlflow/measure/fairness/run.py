@@ -27,7 +27,7 @@ from aims_mlflow.measure.fairness.groups import (
     told,
 )
 from aims_mlflow.measure.limits import is_limited, judge, overall, thresholds_of
-from aims_mlflow.measure.outcomes import Labelled, Measured, Task, read_outcomes, same_rows
+from aims_mlflow.measure.outcomes import Labelled, Measured, Task, read_outcomes, same_rows, told_dropped, told_rows
 
 VERSION = "1"
 _METHOD = (
@@ -109,11 +109,11 @@ def measure_fairness(
         task=named,
         groups=groups,
         disparities=disparities,
-        rows=rows if rows == 0 or rows >= privacy.smallest_cell else None,
+        rows=rows if told_rows(rows, len(pair.true), privacy.smallest_cell) else None,
         min_group_size=policy.min_group_size,
         verdict=verdict,
         reason=_reason(verdict, limited, policy, rows),
-        numbers=_numbers(disparities, groups, len(pair.true) - rows),
+        numbers=_numbers(disparities, groups, told_dropped(len(pair.true) - rows, privacy.smallest_cell)),
         thresholds=tuple(t for name, limit in policy.metrics.items() for t in thresholds_of(name, limit, source)),
         method=_METHOD,
         parameters={

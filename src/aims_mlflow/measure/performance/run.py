@@ -11,7 +11,15 @@ from aims_mlflow.evidence.base import Interval, Threshold, Tool, Verdict
 from aims_mlflow.evidence.model_quality import Comparison, MetricResult
 from aims_mlflow.measure import intervals
 from aims_mlflow.measure.limits import is_limited, judge, overall, thresholds_of, unknown_name
-from aims_mlflow.measure.outcomes import Labelled, Measured, Task, read_outcomes, read_scores
+from aims_mlflow.measure.outcomes import (
+    Labelled,
+    Measured,
+    Task,
+    read_outcomes,
+    read_scores,
+    told_dropped,
+    told_rows,
+)
 from aims_mlflow.measure.performance import metrics as computed
 from aims_mlflow.measure.performance.comparison import compare
 from aims_mlflow.measure.performance.metrics import DIRECTIONS, METRICS, Found, canonical_metric
@@ -87,7 +95,7 @@ def measure_performance(
     pair = read_outcomes(y_true, y_pred, task=asked, positive_label=positive_label)
     rows = int(pair.present.sum())
     named, found = _measure(pair, y_proba, asked, policy.confidence)
-    results = _results(named, found, policy, privacy.smallest_cell)
+    results = _results(named, found, policy, privacy.smallest_cell, len(pair.true))
     comparisons = () if baseline is None else _comparisons(results, baseline, baseline_rows, policy)
     notes = [f"{len(foreign)} further limits are for metrics not computed here ({_few(foreign)})"] if foreign else []
     if baseline is not None and not comparisons:
@@ -97,8 +105,8 @@ def measure_performance(
         task=named,
         metrics=results,
         comparisons=comparisons,
-        rows=rows if rows == 0 or rows >= privacy.smallest_cell else None,
-        dropped=len(pair.true) - rows,
+        rows=rows if told_rows(rows, len(pair.true), privacy.smallest_cell) else None,
+        dropped=told_dropped(len(pair.true) - rows, privacy.smallest_cell),
         verdict=verdict,
         reason=_reason(verdict, results, comparisons, policy, rows, notes),
         numbers=_numbers(results),
@@ -125,14 +133,14 @@ def _measure(pair: Labelled | Measured, y_proba: Any, asked: str, level: float) 
 
 
 def _results(
-    task: Task, found: Mapping[str, Found], policy: PerformancePolicy, smallest: int
+    task: Task, found: Mapping[str, Found], policy: PerformancePolicy, smallest: int, rows: int
 ) -> tuple[MetricResult, ...]:
     """One result a metric, under the name its limit is declared by; then the limits no metric stands for."""
     declared: dict[str, list[str]] = {}
     for name in policy.metrics:
         declared.setdefault(canonical_metric(name) or name, []).append(name)
     out = [
-        _result(name, metric, own, policy, smallest)
+        _result(name, metric, own, policy, smallest, rows)
         for own, metric in found.items()
         if own in declared or metric.why != computed.NO_SCORES
         for name in declared.get(own, [own])
@@ -141,11 +149,11 @@ def _results(
         if own not in found:
             why = f"It is no metric of a {task} task." if own in DIRECTIONS else "It is not computed here."
             nothing = Found(intervals.undefined(policy.confidence), 0, why)
-            out += [_result(name, nothing, own, policy, smallest) for name in names]
+            out += [_result(name, nothing, own, policy, smallest, rows) for name in names]
     return tuple(out)
 
 
-def _result(name: str, metric: Found, own: str, policy: PerformancePolicy, smallest: int) -> MetricResult:
+def _result(name: str, metric: Found, own: str, policy: PerformancePolicy, smallest: int, rows: int) -> MetricResult:
     estimate, why = metric.estimate, metric.why
     if 0 < metric.n < smallest and estimate.value is not None:
         estimate = intervals.undefined(estimate.level, estimate.method)
@@ -156,7 +164,7 @@ def _result(name: str, metric: Found, own: str, policy: PerformancePolicy, small
     return MetricResult(
         name=name,
         estimate=estimate,
-        n=metric.n if metric.n == 0 or metric.n >= smallest else None,
+        n=metric.n if told_rows(metric.n, rows, smallest) else None,
         threshold=found.threshold,
         direction=found.direction,
         verdict=found.verdict,

@@ -44,7 +44,9 @@ _NOT_A_LIMIT = frozenset({"column", "condition_parser"})
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:?\d\d)?)?")
 
 
-def rule_result(rule: SuiteRule, outcome: Outcome, *, smallest_cell: int, safe_labels: Collection[str]) -> RuleResult:
+def rule_result(
+    rule: SuiteRule, outcome: Outcome, *, smallest_cell: int, safe_labels: Collection[str], rows: int | None = None
+) -> RuleResult:
     """The rule's entry in the evidence.
 
     Args:
@@ -53,8 +55,12 @@ def rule_result(rule: SuiteRule, outcome: Outcome, *, smallest_cell: int, safe_l
         smallest_cell: Counts of fewer rows than this, none apart, are left out, and so are the numbers that give them
             away: the share made of them, and the rows judged where only a few were not.
         safe_labels: Columns whose labels may be written.
+        rows: Rows of the table.
     """
     value, unexpected = _value(rule, outcome, smallest_cell)
+    considered = outcome.considered
+    if considered is not None and rows is not None and _is_small(rows - considered, smallest_cell):
+        considered, unexpected = None, unexpected if unexpected == 0 else None  # their quotient is the share
     return RuleResult(
         rule_id=rule.id,
         rule=rule.type,
@@ -63,7 +69,7 @@ def rule_result(rule: SuiteRule, outcome: Outcome, *, smallest_cell: int, safe_l
         value=value,
         limit=limit_of(rule, safe_labels),
         verdict=outcome.verdict,
-        rows=outcome.considered if outcome.considered is None or outcome.considered >= smallest_cell else None,
+        rows=considered if considered is None or considered >= smallest_cell else None,
         unexpected=unexpected,
         severity=rule.severity,
         error_type=outcome.error_type,

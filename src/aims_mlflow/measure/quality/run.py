@@ -88,7 +88,9 @@ def measure_quality(
     privacy, columns = privacy or PrivacyPolicy(), columns or Columns()
     outcomes = run_rules(table, rules.rules, public=engine == "public")
     results = tuple(
-        rule_result(rule, outcome, smallest_cell=privacy.smallest_cell, safe_labels=columns.safe_labels)
+        rule_result(
+            rule, outcome, smallest_cell=privacy.smallest_cell, safe_labels=columns.safe_labels, rows=table.rows
+        )
         for rule, outcome in zip(rules.rules, outcomes, strict=True)
     )
     verdict, reason = overall(results)

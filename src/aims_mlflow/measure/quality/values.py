@@ -27,16 +27,26 @@ def frame_of(table: Table, names: Iterable[str], *, as_stored: bool = False) -> 
         as_stored: True keeps pandas' types (for rules about types); False converts to numpy's where nothing is lost.
     """
     index = pd.RangeIndex(table.rows)
-    series = {}
+    series = []
+    labels = []
     for name in names:
         column = stored(table[name]) if as_stored else judged(stored(table[name]))
-        series[name or NO_NAME] = column.set_axis(index)
-    return pd.DataFrame(series, index=index, copy=False)
+        series.append(column.set_axis(index))
+        labels.append(name or NO_NAME)
+    return _framed(series, labels, index)
 
 
 def header_of(table: Table) -> pd.DataFrame:
     """A frame of no rows with every column's name and pandas type, for rules that read only those."""
-    return pd.DataFrame({column.name: stored(column, rows=0).reset_index(drop=True) for column in table.columns})
+    series = [stored(column, rows=0).reset_index(drop=True) for column in table.columns]
+    return _framed(series, [column.name for column in table.columns], pd.RangeIndex(0))
+
+
+def _framed(series: list[pd.Series[Any]], labels: list[str], index: pd.RangeIndex) -> pd.DataFrame:
+    """A frame of the series under names of any letters (pandas' own text type refuses lone surrogates)."""
+    frame = pd.DataFrame(dict(enumerate(series)), index=index, copy=False)
+    frame.columns = pd.Index(labels, dtype=object)
+    return frame
 
 
 def stored(column: Column, *, rows: int | None = None) -> pd.Series[Any]:
