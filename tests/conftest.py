@@ -21,12 +21,18 @@ def _clean_place(tmp_path, monkeypatch):
         "MLFLOW_RUN_ID",
         "MLFLOW_TRACKING_URI",
         "MLFLOW_EXPERIMENT_ID",
+        "MLFLOW_REGISTRY_URI",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
     monkeypatch.chdir(tmp_path)
     yield
-    for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):  # MLflow sets them itself: a later module would inherit them
+    for name in (
+        "MLFLOW_EXPERIMENT_ID",
+        "MLFLOW_RUN_ID",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_TRACKING_URI",
+    ):  # MLflow sets them itself: a later module would inherit them
         os.environ.pop(name, None)
     mlflow = sys.modules.get("mlflow")
     if mlflow is None:

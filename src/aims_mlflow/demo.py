@@ -125,8 +125,10 @@ def run_demo(directory: str | Path = "aims-demo", *, progress: Callable[[str], N
     if not config.exists():
         config.write_text((template_root() / "demo_aims.yaml").read_text("utf-8"), "utf-8")
     uri = f"sqlite:///{root / 'mlflow.db'}"
-    before = mlflow.get_tracking_uri()
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)  # a registry of the user's own is none of the demo's
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # tables made anew, cloudpickle chosen: nothing to tell
     warnings.filterwarnings("ignore", message=".*Inferred schema contains integer column", category=UserWarning)
     aims_mlflow.autolog(config)
@@ -145,7 +147,13 @@ def run_demo(directory: str | Path = "aims-demo", *, progress: Callable[[str], N
         drifted = aims_mlflow.load_assessment(odd_run)
     finally:
         aims_mlflow.autolog(disable=True)
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+        for name, value in variables.items():  # MLflow sets them beside its own state
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
     return DemoResult(root, uri, good, drifted, good_run, odd_run, version)
 
 
