@@ -51,7 +51,8 @@ test-lowest: ## the tests on the lowest supported versions
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct \
 	    --constraint tests/lowest-constraints.txt --editable . --group dev
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps 'nannyml==0.13.1'
-	$(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(LOWEST_TESTS)
+	@# Old scikit-learn imports setuptools after distutils, which the setuptools of a Python 3.11 venv refuses.
+	SETUPTOOLS_USE_DISTUTILS=stdlib $(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(LOWEST_TESTS)
 
 bench: setup ## figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py

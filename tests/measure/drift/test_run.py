@@ -271,6 +271,15 @@ def test_missing_counts_under_the_smallest_cell_are_suppressed_with_the_rows_tha
     assert "missing share went from 0.0% to 15.0%" in none.reason
 
 
+def test_a_few_infinite_values_cannot_be_counted_from_the_rows_missing_and_used():
+    few, many = NUMBERS.copy(), NUMBERS.copy()
+    few[:300], many[:300] = np.nan, np.nan
+    few[300:303], many[300:340] = np.inf, np.inf
+    result = one(few, many)
+    assert (result.missing_reference, result.n_reference) == (300, None)
+    assert (result.missing_current, result.n_current) == (300, N - 340)
+
+
 def test_no_value_of_the_data_is_in_the_payload():
     reference = pd.DataFrame({"c": ["secret-a", "secret-b"] * N, "t": [f"secret word {i}" for i in range(2 * N)]})
     payload = drift(reference, reference.iloc[:N])

@@ -205,9 +205,12 @@ def with_counts(judged: Judged, reference: Table, current: Table, privacy: Priva
     missing = [table[name].missing() if name in table else None for table in tables]
     used = (result.n_reference, result.n_current)
     told = [_tellable(count, table.rows, cell) for count, table in zip(missing, tables, strict=True)]
+    # What is neither missing nor used is infinite: its count is told by the difference.
     shown = [
-        n if n is not None and there and _tellable(n, table.rows, cell) else None
-        for n, there, table in zip(used, told, tables, strict=True)
+        n
+        if n is not None and there and _tellable(n, table.rows, cell) and _tellable(n, table.rows - gone, cell)
+        else None
+        for n, there, gone, table in zip(used, told, (count or 0 for count in missing), tables, strict=True)
     ]
     update: dict[str, Any] = {
         "missing_reference": missing[0] if told[0] else None,

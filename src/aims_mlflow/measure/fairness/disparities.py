@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -116,6 +116,8 @@ class Gap:
     highest: int | None = None
     undefined: int = 0
     """Judged groups the metric is undefined in: the gap says nothing of them."""
+    withheld: int = 0
+    """Judged groups whose metric is not told: the gap says nothing of them either."""
     why: str = ""
     """Why there is no estimate."""
 
@@ -125,12 +127,13 @@ def gap(want: Wanted, metrics: Mapping[str, GroupMetric], judged: np.ndarray, le
 
     The difference is the greatest less the smallest value, the ratio the smallest over the greatest, as in fairlearn.
     Equalized odds is the worse of the gaps in true and in false positive rates (Hardt et al. 2016). The interval holds
-    for all pairs of groups at once, so that looking for the widest gap is paid for.
+    for all pairs of groups at once, so that looking for the widest gap is paid for. Values that are withheld are left
+    out, for the gap and its interval would give them away.
 
     Args:
         want: Which gap.
         metrics: Metrics of all groups; undefined values are NaN.
-        judged: True for the groups that are large enough.
+        judged: True for the groups that are large enough and may be told.
         level: Confidence.
     """
     if want.metric != EQUALIZED_ODDS:
@@ -140,10 +143,10 @@ def gap(want: Wanted, metrics: Mapping[str, GroupMetric], judged: np.ndarray, le
         _gap_in(name, want.statistic, metrics, judged, part_level)
         for name in ("true_positive_rate", "false_positive_rate")
     ]
-    lost = next((part for part in parts if part.estimate.value is None), None)
-    if lost is not None:
-        return lost
-    return _worse(parts[0], parts[1], want.statistic, level)
+    lost = [part for part in parts if part.estimate.value is None]
+    if len(lost) == 1 and lost[0].withheld:
+        return _alone(next(part for part in parts if part is not lost[0]), lost[0], want.statistic)
+    return lost[0] if lost else _worse(parts[0], parts[1], want.statistic, level)
 
 
 def _gap_in(
@@ -156,19 +159,25 @@ def _gap_in(
     if statistic == "ratio" and not metric.non_negative:
         return Gap(nothing, why="A ratio needs values that cannot be negative.")
     if judged.sum() < 2:
-        return Gap(nothing, why="Fewer than two groups are large enough to be judged.")
+        return Gap(nothing, why="Fewer than two groups are large enough to be judged and may be told.")
     places = np.flatnonzero(judged & ~np.isnan(metric.value))
-    undefined = int(judged.sum()) - len(places)
+    withheld = int((judged & metric.withheld).sum())
+    undefined = int(judged.sum()) - len(places) - withheld
     if len(places) < 2:
-        return Gap(nothing, undefined=undefined, why="It is defined, on enough rows, in fewer than two groups.")
+        why = "It is defined in fewer than two of the judged groups."
+        if withheld:
+            why = f"{WITHHELD.format(withheld)} Fewer than two are left."
+        return Gap(nothing, undefined=undefined, withheld=withheld, why=why)
     full = metric.at(intervals.pairwise_level(level, len(places)))
     groups = Estimates(full.value[places], full.low[places], full.high[places])
     how = f"{_HOW[name in MEANS, statistic]}{_PAIRS if len(places) > 2 else ''}"
     compute = intervals.largest_gap if statistic == "difference" else intervals.smallest_ratio
     estimate, lowest, highest = compute(groups, level, how)
     why = "The metric is 0 in every group: no ratio." if estimate.value is None else ""
-    return Gap(estimate, int(places[lowest]), int(places[highest]), undefined, why)
+    return Gap(estimate, int(places[lowest]), int(places[highest]), undefined, withheld, why)
 
+
+WITHHELD = "It is not told in {} of the judged groups, for it would give away a count of a few people."
 
 _HOW: dict[tuple[bool, Statistic], str] = {
     (False, "difference"): "greatest less smallest; Newcombe (1998) hybrid score interval",
@@ -187,7 +196,22 @@ def _worse(one: Gap, two: Gap, statistic: Statistic, level: float) -> Gap:
     worse = one if value == one.estimate.value else two
     how = f"worse of two gaps; {worse.estimate.method}, Bonferroni over the two"
     estimate = Interval(value=value, low=low, high=high, level=level, method=how)
-    return Gap(estimate, worse.lowest, worse.highest, max(one.undefined, two.undefined))
+    return Gap(
+        estimate, worse.lowest, worse.highest, max(one.undefined, two.undefined), max(one.withheld, two.withheld)
+    )
+
+
+def _alone(one: Gap, lost: Gap, statistic: Statistic) -> Gap:
+    """One gap of two, the other not told: the worse of both may be worse, so it can fail a limit and not pass it."""
+    known = one.estimate
+    estimate = Interval(
+        value=known.value,
+        low=known.low if statistic == "difference" else None,
+        high=known.high if statistic == "ratio" else None,
+        level=known.level,
+        method=f"one of two gaps, the other is not told; {known.method}",
+    )
+    return replace(one, estimate=estimate, withheld=max(one.withheld, lost.withheld))
 
 
 def _ends(estimate: Interval) -> tuple[float | None, float | None, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from aims_mlflow.frames import Column, ColumnKind
 from aims_mlflow.frames.tokens import token
+from aims_mlflow.measure.fairness.disclosure import Cells, is_few, withheld_rates
 from aims_mlflow.measure.intervals import Estimates, Floats, proportions, t_quantile
 from aims_mlflow.measure.outcomes import Labelled, Measured
 
@@ -80,43 +81,60 @@ class GroupMetric:
     """One metric of all groups of an attribute."""
 
     value: Floats
-    """NaN where undefined."""
-    rows: Floats
-    """The rows it stands on in each group: the denominator of a rate."""
+    """NaN where undefined or withheld."""
+    withheld: np.ndarray
+    """True where it is not told, whether it is defined or not, for it would give away a count of a few people."""
     at: Callable[[float], Estimates]
     """Values with limits, by confidence level."""
     non_negative: bool = True
 
 
-def classification_metrics(pair: Labelled, groups: Groups, kept: np.ndarray) -> tuple[Floats, dict[str, GroupMetric]]:
+def classification_metrics(
+    pair: Labelled, groups: Groups, kept: np.ndarray, smallest: int, first: str = "selection_rate"
+) -> tuple[Floats, dict[str, GroupMetric]]:
     """Rows of each group and its rates, from one confusion table a group.
 
     Without a positive label (more than two labels and none given) only accuracy is defined.
+
+    Args:
+        pair: Targets and predictions.
+        groups: The group of each row.
+        kept: True for the rows that count.
+        smallest: The smallest count of people that may be told or worked out, see ``withheld_rates``.
+        first: The rate to tell where not all can be.
     """
     k = len(groups.labels)
-    own, true, predicted = groups.codes[kept], pair.true[kept], pair.predicted[kept]
+    own, true, predicted = groups.codes, pair.true, pair.predicted
+    if not kept.all():
+        own, true, predicted = own[kept], true[kept], predicted[kept]
     if pair.positive is None:
-        right = np.bincount(2 * own + (true == predicted), minlength=2 * k).reshape(k, 2).astype(float)
-        rows = right.sum(axis=1)
-        return rows, {"accuracy": _rate(right[:, 1], rows)}
+        wrong, right = np.bincount(2 * own + (true == predicted), minlength=2 * k).reshape(k, 2).astype(float).T
+        withheld = is_few(right, smallest) | is_few(wrong, smallest)
+        return right + wrong, {"accuracy": _rate(right, right + wrong, withheld)}
     cell = 4 * own + 2 * (true == pair.positive) + (predicted == pair.positive)
     tn, fp, fn, tp = np.bincount(cell, minlength=4 * k).reshape(k, 4).astype(float).T
     rows = tn + fp + fn + tp
     # With more than two labels a row is right only where the label itself is.
-    right_rows = tp + tn if pair.binary else np.bincount(own[true == predicted], minlength=k).astype(float)
-    return rows, {
-        "selection_rate": _rate(tp + fp, rows),
-        "true_positive_rate": _rate(tp, tp + fn),
-        "false_positive_rate": _rate(fp, fp + tn),
-        "true_negative_rate": _rate(tn, fp + tn),
-        "false_negative_rate": _rate(fn, tp + fn),
-        "accuracy": _rate(right_rows, rows),
-        "precision": _rate(tp, tp + fp),
+    right = tp + tn if pair.binary else np.bincount(own[true == predicted], minlength=k).astype(float)
+    counts = {
+        "selection_rate": (tp + fp, rows),
+        "true_positive_rate": (tp, tp + fn),
+        "false_positive_rate": (fp, fp + tn),
+        "true_negative_rate": (tn, fp + tn),
+        "false_negative_rate": (fn, tp + fn),
+        "accuracy": (right, rows),
+        "precision": (tp, tp + fp),
     }
+    withheld_in = withheld_rates(Cells(tn, fp, fn, tp, right - tp), smallest, first)
+    return rows, {name: _rate(*count, withheld_in[name]) for name, count in counts.items()}
 
 
-def _rate(successes: Floats, rows: Floats) -> GroupMetric:
-    return GroupMetric(proportions(successes, rows, 0.5).value, rows, lambda level: proportions(successes, rows, level))
+def _rate(successes: Floats, rows: Floats, withheld: np.ndarray) -> GroupMetric:
+    def at(level: float) -> Estimates:
+        full = proportions(successes, rows, level)
+        return Estimates(*(np.where(withheld, np.nan, part) for part in (full.value, full.low, full.high)))
+
+    return GroupMetric(at(0.5).value, withheld, at)
 
 
 def regression_metrics(pair: Measured, groups: Groups, kept: np.ndarray) -> tuple[Floats, dict[str, GroupMetric]]:
@@ -150,19 +168,4 @@ def _mean(values: Floats, own: np.ndarray, rows: Floats, *, non_negative: bool) 
         low = np.maximum(value - half, 0.0) if non_negative else value - half
         return Estimates(value, low, value + half)
 
-    return GroupMetric(value, rows, at, non_negative)
-
-
-def told(metrics: Mapping[str, GroupMetric], smallest: int) -> dict[str, GroupMetric]:
-    """The metrics with every value that stands on fewer rows than the smallest cell taken out."""
-    return {name: _told(metric, smallest) for name, metric in metrics.items()}
-
-
-def _told(metric: GroupMetric, smallest: int) -> GroupMetric:
-    enough = metric.rows >= smallest
-
-    def at(level: float) -> Estimates:
-        full = metric.at(level)
-        return Estimates(*(np.where(enough, part, np.nan) for part in (full.value, full.low, full.high)))
-
-    return GroupMetric(np.where(enough, metric.value, np.nan), metric.rows, at, metric.non_negative)
+    return GroupMetric(value, np.zeros(k, bool), at, non_negative)

@@ -17,22 +17,27 @@ from aims_mlflow.evidence.model_quality import Disparity, GroupResult
 from aims_mlflow.frames import Column, as_column, as_table
 from aims_mlflow.frames.table import Table
 from aims_mlflow.measure import intervals
-from aims_mlflow.measure.fairness.disparities import Gap, Wanted, gap, wanted
+from aims_mlflow.measure.fairness.disclosure import told_rows_of
+from aims_mlflow.measure.fairness.disparities import EQUALIZED_ODDS, MEANS, RATES, WITHHELD, Gap, Wanted, gap, wanted
 from aims_mlflow.measure.fairness.groups import (
     GroupMetric,
     Groups,
     classification_metrics,
     read_groups,
     regression_metrics,
-    told,
 )
 from aims_mlflow.measure.limits import is_limited, judge, overall, thresholds_of
 from aims_mlflow.measure.outcomes import Labelled, Measured, Task, read_outcomes, same_rows, told_dropped, told_rows
 
-VERSION = "1"
+VERSION = "2"
 _METHOD = (
     "One confusion table a group (for a regression: mean errors); rates by fairlearn's definitions, undefined ones "
-    "null; gaps are greatest less smallest and smallest over greatest, with intervals from counts, no bootstrap."
+    "null; gaps are greatest less smallest and smallest over greatest, with intervals from counts, no bootstrap. "
+    "Nothing is told of groups of fewer than {cell} rows, and where there are any, so many evenly spaced rows of the "
+    "largest group are left out that the rows not told are {cell} for each of them: no such size can be worked out. "
+    "Rates by which a count of fewer than {cell} people in a group could be are withheld; gaps are between the groups "
+    "told. "
+    "Rows without target or prediction: 1 to {cell} are told as {cell}."
 )
 
 
@@ -79,7 +84,11 @@ def measure_fairness(
         sensitive: One column of n values, or a frame or dict of several. Missing values are the group ``missing``.
         policy: Limits by disparity, smallest group that is judged, confidence.
         task: ``auto``, ``classification``, ``multiclass`` or ``regression``.
-        privacy: The smallest count that may be told; a smaller group has neither count nor metrics.
+        privacy: The smallest count that may be told; a smaller group has neither count nor metrics, and a few rows of
+            the largest group are left out with it (``disclosure``). Rates that give away a smaller count are withheld;
+            a limit on them is then at best uncertain. Rows left out for want of a target or prediction are no attribute
+            of a person in a group: few of them are rounded up to this number, and whoever knows how many rows the data
+            has can still work out how many.
         safe_labels: Attributes whose labels may be written. Other labels are ``group`` and a salted digest.
         positive_label: The label that counts as positive; the greater of two where None. With more than two labels it
             makes one against all others.
@@ -115,7 +124,7 @@ def measure_fairness(
         reason=_reason(verdict, limited, policy, rows),
         numbers=_numbers(disparities, groups, told_dropped(len(pair.true) - rows, privacy.smallest_cell)),
         thresholds=tuple(t for name, limit in policy.metrics.items() for t in thresholds_of(name, limit, source)),
-        method=_METHOD,
+        method=_METHOD.format(cell=privacy.smallest_cell),
         parameters={
             "task": task,
             "attributes": [column.name for column in attributes],
@@ -168,15 +177,27 @@ def _measure(
     if isinstance(groups, str):
         nothing = Gap(intervals.undefined(policy.confidence), why=groups)
         return (), tuple(_disparity(column.name, want, nothing, (), policy) for want in gaps)
+    smallest = privacy.smallest_cell
+    told = told_rows_of(groups.codes, pair.present, len(groups.labels), smallest)
+    if told is None:
+        why = f"Its groups are so few and small that none can be told without a count of fewer than {smallest} rows."
+        nothing = Gap(intervals.undefined(policy.confidence), why=why)
+        return (), tuple(_disparity(column.name, want, nothing, (), policy) for want in gaps)
     if isinstance(pair, Measured):
-        rows, metrics = regression_metrics(pair, groups, pair.present)
+        rows, metrics = regression_metrics(pair, groups, told)
     else:
-        rows, metrics = classification_metrics(pair, groups, pair.present)
-    metrics = told(metrics, privacy.smallest_cell)
-    judged = rows >= max(policy.min_group_size, privacy.smallest_cell)
-    results = _group_results(groups, rows, metrics, judged, policy.confidence, privacy.smallest_cell)
+        rows, metrics = classification_metrics(pair, groups, told, smallest, _first(gaps, policy))
+    judged = rows >= max(policy.min_group_size, smallest)
+    results = _group_results(groups, rows, metrics, judged, rows < smallest, policy.confidence)
     found = [(want, gap(want, metrics, judged, policy.confidence)) for want in gaps]
     return results, tuple(_disparity(column.name, want, one, groups.labels, policy) for want, one in found)
+
+
+def _first(gaps: tuple[Wanted, ...], policy: FairnessPolicy) -> str:
+    """The rate to tell where not all can be: the first with a limit."""
+    limited = [want.metric for want in gaps if is_limited(policy.metrics.get(want.key))]
+    rates = ["true_positive_rate" if metric == EQUALIZED_ODDS else metric for metric in limited]
+    return next((metric for metric in rates if metric in RATES), RATES[0])
 
 
 def _group_results(
@@ -184,12 +205,11 @@ def _group_results(
     rows: np.ndarray,
     metrics: Mapping[str, GroupMetric],
     judged: np.ndarray,
+    hidden: np.ndarray,
     level: float,
-    smallest: int,
 ) -> tuple[GroupResult, ...]:
-    hidden = _hidden_counts(rows, smallest)
     estimates = {name: metric.at(level) for name, metric in metrics.items()}
-    how = {name: "Student" if name in ("mean_error", "mae", "mean_prediction") else "Wilson (1927)" for name in metrics}
+    how = {name: "Student" if name in MEANS else "Wilson (1927)" for name in metrics}
     return tuple(
         GroupResult(
             attribute=groups.attribute,
@@ -197,7 +217,9 @@ def _group_results(
             n=None if hidden[place] else int(rows[place]),
             judged=bool(judged[place]),
             metrics={
-                name: Interval(
+                name: Interval(level=level, method=_WITHHELD_RATE)
+                if metrics[name].withheld[place]
+                else Interval(
                     value=one.value[place], low=one.low[place], high=one.high[place], level=level, method=how[name]
                 )
                 for name, one in estimates.items()
@@ -207,16 +229,25 @@ def _group_results(
     )
 
 
-def _hidden_counts(rows: np.ndarray, smallest: int) -> np.ndarray:
-    """Groups whose count is not told: the small ones, and one more where a single one could be had by subtraction."""
-    hidden: np.ndarray = rows < smallest
-    if hidden.sum() == 1 and len(rows) > 1:
-        others = np.where(hidden, np.inf, rows)
-        hidden[int(np.argmin(others))] = True
-    return hidden
+_WITHHELD_RATE = "not told: with the other numbers it would give away a count of a few people"
 
 
-def _disparity(attribute: str, want: Wanted, found: Gap, labels: tuple[str, ...], policy: FairnessPolicy) -> Disparity:
+def _disparity(
+    attribute: str,
+    want: Wanted,
+    found: Gap,
+    labels: tuple[str, ...],
+    policy: FairnessPolicy,
+) -> Disparity:
+    """A gap held against its limit; what is not told keeps it from passing, never from failing.
+
+    Args:
+        attribute: The sensitive column.
+        want: Which gap.
+        found: The gap between the groups judged.
+        labels: Of all groups.
+        policy: The limits.
+    """
     better: Literal["higher_is_better", "lower_is_better"] = (
         "higher_is_better" if want.statistic == "ratio" else "lower_is_better"
     )
@@ -225,9 +256,13 @@ def _disparity(attribute: str, want: Wanted, found: Gap, labels: tuple[str, ...]
     )
     verdict, reason = judgement.verdict, judgement.reason
     if found.undefined and found.estimate.value is not None:
-        reason = f"{reason} It is undefined, or stands on too few rows, in {found.undefined} of the judged groups."
+        reason = f"{reason} It is undefined in {found.undefined} of the judged groups."
         if verdict is Verdict.PASS and policy.require_certain:
             verdict = Verdict.UNCERTAIN
+    if found.withheld and found.estimate.value is not None:
+        reason = f"{reason} {WITHHELD.format(found.withheld)}"
+    if verdict is Verdict.PASS and found.withheld:
+        verdict = Verdict.UNCERTAIN
     return Disparity(
         attribute=attribute,
         metric=want.name,
@@ -249,7 +284,7 @@ def _reason(verdict: Verdict, limited: list[Disparity], policy: FairnessPolicy, 
         case Verdict.FAIL:
             return f"Beyond the limit {level}: {few}."
         case Verdict.UNCERTAIN:
-            return f"Not decided: the interval straddles the limit, or a group's rate is undefined: {few}."
+            return f"Not decided: the interval straddles the limit, or a group's rate is undefined or not told: {few}."
         case Verdict.NOT_TESTED:
             return f"Not tested: {few}." if rows else "No row has both a target and a prediction."
         case Verdict.PASS:

@@ -27,7 +27,7 @@ from aims_mlflow.measure.performance.metrics import DIRECTIONS, METRICS, Found, 
 VERSION = "1"
 _METHOD = (
     "Metrics by their usual definitions (scikit-learn's), each with a confidence interval from counts or moments, no "
-    "bootstrap; the interval's own method names its source."
+    "bootstrap; the interval's own method names its source. Rows left out: 1 to {cell} are told as {cell}."
 )
 
 
@@ -68,6 +68,12 @@ def measure_performance(
     source: str = "argument",
 ) -> PerformancePayload:
     """Measure predictions against the truth and hold every metric against its limit.
+
+    A metric with its number of rows tells how many predictions were wrong, be they few: a nearly perfect model could
+    not be told otherwise. That count is about the whole test set and no attribute of a person in a sensitive group;
+    rates of groups, where it is, are withheld by the measurement of fairness. A metric on fewer rows than the smallest
+    cell is not told. Few rows left out are rounded up to the smallest cell, and whoever knows how many rows the data
+    has can still work out how many from the intervals.
 
     Args:
         y_true: Targets, one column of n values. Rows without target or prediction are left out and counted.
@@ -111,7 +117,7 @@ def measure_performance(
         reason=_reason(verdict, results, comparisons, policy, rows, notes),
         numbers=_numbers(results),
         thresholds=_thresholds(policy, baseline is not None, source),
-        method=_METHOD,
+        method=_METHOD.format(cell=privacy.smallest_cell),
         parameters={
             "task": asked,
             "confidence": policy.confidence,
