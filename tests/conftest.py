@@ -17,6 +17,9 @@ def _clean_place(tmp_path, monkeypatch):
     for name in (
         "AIMS_CONFIG",
         "AIMS_SPOOL_DIR",
+        "AIMS_SIGNING_KEY",
+        "AIMS_GATE_KEY",
+        "AIMS_ANCHORS",
         "AIMS_MLFLOW_AUTOLOG",
         "MLFLOW_RUN_ID",
         "MLFLOW_TRACKING_URI",

@@ -164,7 +164,7 @@ CASES = {
         rules={"x": {"vacuous"}, "k": {"vacuous"}},
     ),
     "no rows in the reference": Case(plain, lambda: plain().iloc[:0], drift={"x": "the reference has no rows"}),
-    "no columns": Case(lambda: pd.DataFrame(index=range(ROWS)), quality=("pass", "not_tested", "uncertain")),
+    "no columns": Case(lambda: pd.DataFrame(index=range(ROWS)), quality=("fail",)),
     "nothing at all": Case(pd.DataFrame, plain, drift={"x": "missing in the current data"}, quality=("fail",)),
     "all NaN": Case(
         lambda: plain().assign(x=np.nan),
@@ -176,7 +176,17 @@ CASES = {
     "all NaN on both sides": Case(
         lambda: pd.DataFrame({"x": [np.nan] * ROWS, "k": [None] * ROWS}),
         drift={"x": "neither side has a value", "k": "neither side has a value"},
-        quality=("pass", "not_tested", "uncertain"),
+        quality=("fail",),
+        rules={"x": {"fail", "vacuous"}, "k": {"fail", "vacuous"}},
+    ),
+    "one column all NaN on both sides": Case(
+        lambda: plain().assign(n=np.nan),
+        drift={"x": "pass", "n": "neither side has a value"},
+        quality=("fail",),
+        rules={"x": {"pass"}, "k": {"pass"}, "n": {"fail"}},
+    ),
+    "partly empty": Case(
+        lambda: plain().assign(x=lambda d: d["x"].where(d.index % 2 == 0)), drift={"x": "pass"}, rules={"x": {"pass"}}
     ),
     "constant": Case(lambda: pd.DataFrame({"x": [3.0] * ROWS, "k": ["a"] * ROWS}), drift={"x": "pass", "k": "pass"}),
     "only infinite": Case(
@@ -352,11 +362,32 @@ def test_a_frame_without_rows_passes_nothing(mlflow_store, verdict):
     assert found.verdict == "not_tested"
 
 
-@pytest.mark.xfail(strict=True, reason="without a reference only the row count is derived, and that passes")
-@pytest.mark.parametrize("empty", ["no columns", "all NaN on both sides"])
-def test_data_without_a_single_value_does_not_pass_the_derived_rules(mlflow_store, empty):
+WITHOUT_VALUES = {
+    "no columns": "the data has no columns",
+    "no rows": "the data has no rows",
+    "nothing at all": "the data has no",
+    "all NaN on both sides": "on column 'x': the column holds no value",
+    "one column all NaN on both sides": "on column 'n': the column holds no value",
+}
+
+
+@pytest.mark.parametrize("empty", WITHOUT_VALUES)
+def test_what_holds_no_value_fails_the_derived_rules_without_a_reference(mlflow_store, empty):
     with mlflow.start_run():
-        assert aims_mlflow.log_data_quality(CASES[empty].current()).verdict != "pass"
+        found = aims_mlflow.log_data_quality(CASES[empty].current())
+    assert found.verdict == "fail"
+    assert WITHOUT_VALUES[empty] in found.reason
+
+
+def test_a_column_without_a_value_in_training_data_is_a_finding_of_the_run(mlflow_store):
+    aims_mlflow.autolog()
+    with mlflow.start_run() as run:
+        mlflow.log_input(mlflow.data.from_pandas(plain().assign(n=np.nan), name="train"), context="training")
+    (found,) = aims_mlflow.load_evidence(run.info.run_id, "data_quality")
+    assert found.verdict == "fail"
+    assert found.numbers["empty_columns"] == 1
+    status = {f.id: f.status for f in aims_mlflow.load_assessment(run.info.run_id).findings}
+    assert status["A.7.4"] == "not-satisfied"
 
 
 OTHERS = {

@@ -184,3 +184,11 @@ def test_any_number_comes_back_and_an_undefined_one_is_null_never_zero(value, lo
     for given_number, found in ((value, written["value"]), (low, written["low"]), (high, written["high"])):
         finite = given_number is not None and abs(given_number) < float("inf")
         assert found == (given_number if finite else None)
+
+
+@pytest.mark.parametrize("told_by", ["kind", "schema_version"])
+@pytest.mark.parametrize("record", SAMPLES, ids=lambda record: record.kind)
+def test_the_schema_refuses_a_record_that_does_not_say_what_it_is(record, told_by):
+    content = plain(record)
+    del content[told_by]
+    assert not VALIDATOR.is_valid(content)

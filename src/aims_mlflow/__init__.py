@@ -25,6 +25,8 @@ _HOME = {
         ),
         "aims_mlflow.api",
     ),
+    **dict.fromkeys(("GatedMlflowClient", "enable_gate"), "aims_mlflow.registry.client"),
+    **dict.fromkeys(("approve", "break_glass", "reject", "waive", "withdraw"), "aims_mlflow.registry.reviews"),
     **dict.fromkeys(("Assessment", "Finding", "Overall", "Status"), "aims_mlflow.assessment"),
     **dict.fromkeys(("AimsError", "ConfigError", "EvidenceError", "InputError"), "aims_mlflow.errors"),
 }
@@ -35,12 +37,16 @@ __all__ = [
     "ConfigError",
     "EvidenceError",
     "Finding",
+    "GatedMlflowClient",
     "InputError",
     "Overall",
     "Status",
     "__version__",
+    "approve",
     "assess",
     "autolog",
+    "break_glass",
+    "enable_gate",
     "flush",
     "load_assessment",
     "load_evidence",
@@ -49,6 +55,9 @@ __all__ = [
     "log_evidence",
     "log_fairness",
     "log_performance",
+    "reject",
+    "waive",
+    "withdraw",
 ]
 
 if TYPE_CHECKING:
@@ -66,6 +75,8 @@ if TYPE_CHECKING:
     from aims_mlflow.assessment import Assessment, Finding, Overall, Status
     from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
     from aims_mlflow.hooks.autolog import autolog
+    from aims_mlflow.registry.client import GatedMlflowClient, enable_gate
+    from aims_mlflow.registry.reviews import approve, break_glass, reject, waive, withdraw
 
 
 def __getattr__(name: str) -> Any:

@@ -93,6 +93,12 @@ class Finding(Record):
     valid_until: UtcTime | None = None
     checks: tuple[CheckResult, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.id} {self.title}: {self.status}. {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<Finding {self.id}: {self.status}>"
+
 
 class Assessment(Record):
     """All findings for one subject at one time."""
@@ -118,3 +124,20 @@ class Assessment(Record):
     evidence: dict[str, str] = Field(default_factory=dict)
     """Digest to kind, of all evidence looked at."""
     undeclared: tuple[str, ...] = ()
+
+    @property
+    def in_short(self) -> str:
+        """``5 of 70 satisfied; 65 open``: the headline in the fewest words. Rows that do not apply are not counted."""
+        applicable = sum(f.status is not Status.NOT_APPLICABLE for f in self.findings)
+        satisfied = sum(f.status is Status.SATISFIED for f in self.findings)
+        return f"{satisfied} of {applicable} satisfied; {applicable - satisfied} open"
+
+    def __str__(self) -> str:
+        return f"{self.overall}: {self.headline}"
+
+    def __repr__(self) -> str:
+        run, model = self.subject.run, self.subject.model
+        about = f" of run {run.run_id}" if run and run.run_id else ""
+        if model and model.registered_name:
+            about = f" of {model.registered_name} version {model.version}"
+        return f"<Assessment{about}: {self.overall}, {self.in_short}>"

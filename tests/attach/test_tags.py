@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aims_mlflow.attach.tags import metric_name, shorten
+from aims_mlflow.assessment import Status
+from aims_mlflow.attach.tags import assessment_tags, metric_name, shorten
+from aims_mlflow.testing import sample_assessment
 
 
 @given(st.text(min_size=1, max_size=400))
@@ -33,3 +35,16 @@ def test_odd_names_are_logged_for_real(mlflow_store, name):
     with mlflow.start_run() as run:
         mlflow.log_metric(f"aims_drift/{metric_name(name)}", 1.0)
     assert len(mlflow.get_run(run.info.run_id).data.metrics) == 1
+
+
+def test_the_attention_tag_never_says_none_while_rows_are_open():
+    judged = sample_assessment()
+    said = assessment_tags(judged)["aims.attention"]
+    assert said == f"8 of 69 satisfied; 61 open; look first at {' '.join(judged.attention)}"
+    calm = tuple(
+        f.model_copy(update={"status": Status.SATISFIED}) if f.id in judged.attention else f for f in judged.findings
+    )
+    quiet = judged.model_copy(update={"findings": calm, "attention": ()})
+    assert assessment_tags(quiet)["aims.attention"] == "13 of 69 satisfied; 56 open"
+    done = tuple(f.model_copy(update={"status": Status.SATISFIED}) for f in judged.findings)
+    assert assessment_tags(quiet.model_copy(update={"findings": done}))["aims.attention"] == "none"

@@ -10,7 +10,17 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from aims_mlflow.capture.run import RunFacts, facts_of, lineage_record, process_environment, python_version, run_record
+from aims_mlflow.capture.measured import logged_performance
+from aims_mlflow.capture.run import (
+    MOST_METRICS,
+    RunFacts,
+    facts_of,
+    lineage_record,
+    process_environment,
+    python_version,
+    run_record,
+)
+from aims_mlflow.config import load_settings
 from aims_mlflow.evidence import DatasetRef, ModelRef, Subject, parse_evidence
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -153,3 +163,44 @@ def test_the_environment_of_the_process_lists_versions_and_no_path():
     assert record.python == python_version()
     assert record.source == "process"
     assert not [v for v in record.packages.values() if "/" in v]
+
+
+def test_of_many_metrics_those_with_a_limit_are_carried_first_and_the_rest_is_counted():
+    many = {f"a_metric_{n:04}": float(n) for n in range(300)} | {"test_accuracy": 0.9, "zeta": 1.0}
+    limits = {"test_accuracy": {"min": 0.8}, "zeta": {"max": 2}, "never_logged": {"min": 1}}
+    settings = load_settings({"performance": {"metrics": limits}})
+    judged = logged_performance(facts(metrics=many), settings, subject=Subject(), at=AT)
+    names = {m.name for m in judged.metrics}
+    assert len(names) == MOST_METRICS == 200
+    assert {"test_accuracy", "zeta"} <= names
+    assert "102 more logged metrics are in MLflow and not carried here." in judged.reason
+    assert judged.parameters["metrics_left_out"] == 102
+    assert judged.parameters["not_logged"] == ["never_logged"]
+    run = run_record(facts(metrics=many), subject=Subject(), captured_at=AT, limited=limits)
+    assert set(run.metrics) == names
+    assert run.numbers["metrics"] == 302
+    assert "102 more logged metrics" in run.reason
+
+
+@pytest.mark.parametrize("count", [1, 199, 200])
+def test_up_to_the_cap_all_metrics_are_carried_and_nothing_is_said(count):
+    some = {f"m{n}": 1.0 for n in range(count)}
+    judged = logged_performance(facts(metrics=some), load_settings({}), subject=Subject(), at=AT)
+    assert {m.name for m in judged.metrics} == set(some)
+    assert "not carried" not in judged.reason
+    assert "metrics_left_out" not in judged.parameters
+
+
+def test_the_run_of_a_live_capture_carries_the_limited_metric(mlflow_store, tmp_path):
+    import aims_mlflow
+
+    (tmp_path / "aims.yaml").write_text("performance: {metrics: {zz_test_accuracy: {min: 0.8}}}\n")
+    aims_mlflow.autolog()
+    with mlflow.start_run() as run:
+        mlflow.log_metrics({f"a{n}": float(n) for n in range(250)} | {"zz_test_accuracy": 0.9})
+    for kind in ("run", "performance"):
+        record = aims_mlflow.load_evidence(run.info.run_id, kind)[0]
+        carried = record.metrics if kind == "run" else {m.name for m in record.metrics}
+        assert "zz_test_accuracy" in carried
+        assert len(carried) == 200
+        assert "51 more logged metrics" in record.reason

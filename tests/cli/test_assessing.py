@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from aims_mlflow.assessment import Status
+from aims_mlflow.assessment import Overall, Status
 from aims_mlflow.cli import aims
 from aims_mlflow.cli.assessing import exit_code, print_assessment, where_the_report_is
 from aims_mlflow.report.words import STATUS
@@ -76,8 +76,6 @@ def test_a_run_is_assessed_reported_and_the_verdict_is_the_exit_code(finished_ru
     done = run("assess", finished_run, "--json")
     said = json.loads(done.stdout)
     assert len(said["findings"]) == 70
-    from aims_mlflow.assessment import Overall
-
     assert done.exit_code == exit_code(Overall(said["overall"])) != 0
 
     shown = run("assess", f"runs:/{finished_run}")
@@ -92,6 +90,50 @@ def test_a_run_is_assessed_reported_and_the_verdict_is_the_exit_code(finished_ru
     assert (tmp_path / "page.html").read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html")
     assert "A.7.4" in run("report", finished_run).stdout
     assert run("report", finished_run, "--output", "no/folder/x.md").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("overall", "codes"),
+    [
+        (Overall.PASS, {"fail": 0, "stale": 0, "warn": 0}),
+        (Overall.WARN, {"fail": 0, "stale": 0, "warn": 1}),
+        (Overall.STALE, {"fail": 0, "stale": 1, "warn": 1}),
+        (Overall.FAIL, {"fail": 1, "stale": 1, "warn": 1}),
+        (Overall.ERROR, {"fail": 2, "stale": 2, "warn": 2}),
+        (Overall.NOT_ASSESSED, {"fail": 2, "stale": 2, "warn": 2}),
+    ],
+)
+def test_fail_on_says_from_which_finding_on_the_code_is_1(overall, codes):
+    assert {name: exit_code(overall, fail_on=name) for name in codes} == codes
+    assert exit_code(overall) == codes["warn"]
+
+
+def test_fail_on_is_an_option_of_assess(finished_run, tmp_path):
+    (tmp_path / "aims.yaml").write_text("performance: {metrics: {test_accuracy: {min: 0.5}}}\n")
+    said = json.loads(run("assess", finished_run, "--json", "--no-attach").stdout)
+    assert said["overall"] == "warn"
+    codes = [run("assess", finished_run, "--no-attach", "--fail-on", name).exit_code for name in ("fail", "warn")]
+    assert codes == [0, 1]
+    assert run("assess", finished_run, "--fail-on", "nothing").exit_code == 2
+    assert run("assess", "0" * 32, "--fail-on", "fail").exit_code == 2
+    assert "0 ok, 1 findings" in " ".join(run("assess", "--help").stdout.split())
+
+
+def test_the_suffix_of_the_output_is_its_form_and_others_are_refused(finished_run, tmp_path):
+    run("assess", finished_run)
+    forms = {"r.md": "**", "r.HTML": "<!doctype html", "r.json": "{", "report": "**"}
+    for name, start in forms.items():
+        assert run("report", finished_run, "--output", name).exit_code == 0
+        content = (tmp_path / name).read_text(encoding="utf-8").lower()
+        assert start in content[:600], name
+        if name.endswith("json"):
+            assert len(json.loads(content)["findings"]) == 70
+    for name in ("r.pdf", "r.txt", "r.html.bak"):
+        done = run("report", finished_run, "--output", name)
+        assert done.exit_code == 2
+        assert ".html" in done.stderr
+        assert not (tmp_path / name).exists()
+    assert run("report", finished_run, "--output", "r.txt", "--format", "md").exit_code == 0
 
 
 def test_judging_only_writes_nothing(finished_run):

@@ -175,3 +175,18 @@ def test_flush_delivers_what_waits_and_says_so(mlflow_store):
     assert flushed.exit_code == 0
     assert json.loads(flushed.stdout)["delivered"] == [active.info.run_id]
     assert spooled_files() == []
+
+
+def test_check_refuses_a_misspelt_metric_and_names_those_that_are_ones_own(tmp_path):
+    file = tmp_path / "aims.yaml"
+    file.write_text("performance:\n  metrics:\n    acuracy: {min: 0.8}\n")
+    done = run("check")
+    assert done.exit_code == 1
+    assert "aims.yaml:3: performance.metrics.acuracy: unknown metric 'acuracy'; did you mean 'accuracy'?" in done.stdout
+    file.write_text("performance:\n  metrics:\n    profit_per_case: {min: 0.8}\n    accuracy: {min: 0.8}\n")
+    done = run("check")
+    assert done.exit_code == 0
+    assert "mlflow.log_metric" in done.stdout
+    assert "  - profit_per_case\n" in done.stdout
+    assert "  - accuracy\n" not in done.stdout
+    assert json.loads(run("check", "--json").stdout)["own_metrics"] == ["profit_per_case"]

@@ -46,6 +46,23 @@ def test_one_row_in_full():
     assert [r["id"] for r in json.loads(run("--id", "A.7.4", "--json").stdout)] == ["A.7.4"]
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_topics_that_count_for_a_row_are_listed(width):
+    rows = {row["id"]: row for row in json.loads(run("--json").stdout)}
+    assert rows["5.2"]["topics"] == ["ai_policy"]
+    assert rows["A.7.4"]["topics"] == []
+    lines = run(COLUMNS=str(width)).stdout.splitlines()
+    assert "Topics" in lines[0]
+    assert any(line.startswith("5.2 ") and " ai_policy" in line for line in lines)
+    assert "topic of the attestation: ai_policy\n" in run("--id", "5.2").stdout
+
+
+def test_the_remedy_of_every_statement_names_its_end():
+    needs = [need for row in json.loads(run("--json").stdout) for need in row["requires"] if need["where"].get("topic")]
+    assert len(needs) > 50
+    assert all("valid_until" in need["remedy"] for need in needs)
+
+
 def test_an_unknown_id_could_not_be_listed_and_names_the_nearest():
     done = run("--id", "A.7.44")
     assert (done.exit_code, done.stdout) == (2, "")

@@ -8,6 +8,9 @@ import pytest
 from aims_mlflow.config import (
     STARTER_TEMPLATE,
     Declaration,
+    GateMode,
+    GatePolicy,
+    GateRule,
     check_declaration,
     load_settings,
     starter,
@@ -40,8 +43,14 @@ def test_without_an_id_it_is_valid_too(tmp_path):
 
 def test_its_active_values_are_the_defaults(written):
     found, default = load_settings(written).declaration, Declaration()
-    for name in set(Declaration.model_fields) - {"system"}:
+    for name in set(Declaration.model_fields) - {"system", "gate"}:
         assert getattr(found, name) == getattr(default, name), name
+
+
+def test_it_guards_champion_and_production_by_the_profile_of_the_risk_class(written):
+    gate = load_settings(written).declaration.gate
+    rule = GateRule(models=("*",), aliases=("champion",), stages=("Production",))
+    assert gate == GatePolicy(mode=GateMode.ENFORCE, guarded=(rule,))
 
 
 def test_every_section_and_every_key_is_shown(written):

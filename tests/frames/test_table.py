@@ -343,3 +343,60 @@ def test_subclasses_of_pandas_frames_are_frames():
         pass
 
     assert as_table(Special({"a": [1]})).names == ("a",)
+
+
+TALLIED = {
+    "text": pd.Series(["b", "a", None, "b"] * 10_000, dtype="string[pyarrow]"),
+    "text of many values": pd.Series([f"text {n // 2}" for n in range(40_000)], dtype="string[pyarrow]"),
+    "text that gets many values": pd.Series(
+        ["a"] * 20_000 + [f"text {n}" for n in range(20_000)], dtype="string[pyarrow]"
+    ),
+    "text without a value": pd.Series([None] * 3, dtype="string[pyarrow]"),
+    "no text": pd.Series([], dtype="string[pyarrow]"),
+    "objects": pd.Series(["b", None, "a", "b"], dtype=object),
+    "category": pd.Series(pd.Categorical(["b", None, "a", "b"], categories=["a", "never", "b"])),
+    "numbers": pd.Series([3, 1, 3]),
+    "mixed": pd.Series([1, 1.0, "1", None, [1]], dtype=object),
+    "polars": pl.Series(["b", None, "a", "b"]),
+    "chunks": pa.chunked_array([["b", None], ["a"], [], ["c", "b"]]),
+    "a dictionary with unsigned codes": pa.array(["b", None, "a"])
+    .dictionary_encode()
+    .cast(pa.dictionary(pa.uint8(), pa.string())),
+}
+
+
+@pytest.mark.parametrize("name", TALLIED)
+def test_tallies_and_short_codes_say_what_codes_say(name):
+    column = as_column(TALLIED[name])
+    codes, found = column.codes()
+    values = [None if code < 0 else repr(found[code]) for code in codes.tolist()]
+    counts = {value: values.count(value) for value in set(values[:50])} if len(values) > 100 else None
+    levels, held = column.tallies()
+    tallied = dict(zip(map(repr, levels), held.tolist(), strict=True))
+    assert set(tallied) == set(map(repr, found))
+    assert sum(tallied.values()) == len(column) - column.missing()
+    wanted = counts or {value: values.count(value) for value in set(values)}
+    assert all(tallied[value] == count for value, count in wanted.items() if value is not None)
+    short = column.short_codes()
+    assert (short is not None) == (name in {"text", "text without a value", "no text", "polars", "chunks"})
+    if short is not None:
+        assert short[0].dtype == np.int16
+        assert [None if code < 0 else repr(short[1][code]) for code in short[0].tolist()] == values
+
+
+@pytest.mark.parametrize("rows", [slice(1, 3), np.array([2, 0, 2])])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1.5, np.nan, 3.0], index=[1.0, 0.0, 7.0]),
+        pd.Series([1, None, 3], dtype="Int64"),
+        np.array([1, 2, 3]),
+        pl.Series([1, None, 3]),
+        pa.chunked_array([[1], [None, 3]]),
+    ],
+)
+def test_some_rows_of_a_column_are_those_at_the_positions(values, rows):
+    column = as_column(values)
+    some = column.at(rows)
+    assert (some.name, some.kind, some.dtype) == (column.name, column.kind, column.dtype)
+    np.testing.assert_array_equal(some.numbers(), column.numbers()[rows])

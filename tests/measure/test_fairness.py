@@ -279,11 +279,12 @@ def test_a_limit_is_not_passed_where_a_judged_group_has_no_rate():
     """Two groups agree on the rate, a third has no positives: the limit says nothing of the third."""
     true, pred, group = crowd(0.5, 0.5)
     more = np.zeros(500, int)
-    rules = policy(true_positive_rate_difference={"max": 0.2})
-    assert measured(true, pred, group, rules=rules).verdict is Verdict.PASS
-    found = measured(np.concatenate([true, more]), np.concatenate([pred, more]), [*group, *["c"] * 500], rules=rules)
-    assert found.verdict is Verdict.UNCERTAIN
-    assert "1 of the judged groups" in gap(found, "true_positive_rate_difference").reason
+    for certain in (True, False):
+        rules = policy(true_positive_rate_difference={"max": 0.2}).model_copy(update={"require_certain": certain})
+        assert measured(true, pred, group, rules=rules).verdict is Verdict.PASS
+        found = measured([*true, *more], [*pred, *more], [*group, *["c"] * 500], rules=rules)
+        assert found.verdict is Verdict.UNCERTAIN
+        assert "1 of the judged groups" in gap(found, "true_positive_rate_difference").reason
 
 
 def test_small_groups_are_counted_and_not_judged():

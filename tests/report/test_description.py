@@ -23,7 +23,7 @@ texts = st.lists(
 
 def test_the_first_line_is_plain_words_and_the_second_holds_the_links():
     first, second, *_ = BLOCK.splitlines()
-    assert first.startswith("AIMS: FAIL, 5 of 70 rows need attention, assessed 2026-11-24, fresh until 2026-12-24 <!--")
+    assert first.startswith("AIMS: FAIL, 8 of 69 satisfied; 61 open, assessed 2026-11-24, fresh until 2026-12-24 <!--")
     assert second.startswith("[Open report](#/experiments/2/runs/")
     assert "/artifacts/aims/report.html?workflowType=machine_learning)" in second
 
@@ -51,7 +51,7 @@ def test_missing_evidence_is_named_when_nothing_failed():
     block = description_block(
         ASSESSMENT.model_copy(update={"findings": calm, "overall": Overall.WARN, "attention": ()})
     )
-    assert block.startswith("AIMS: WARN, 0 of 70 rows need attention")
+    assert block.startswith("AIMS: WARN, 13 of 69 satisfied; 56 open, assessed")
     assert "- ○ no evidence: A.6.2.5" in block
 
 

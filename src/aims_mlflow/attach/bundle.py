@@ -109,6 +109,9 @@ def check_file(manifest: Manifest, path: str, content: bytes | None) -> bytes:
     where = f"run {manifest.run_id}, {ROOT}/{path}"
     remedy = f"Do not rely on it. `aims assess {manifest.run_id}` gathers again what is still intact."
     entry = manifest.files.get(path)
+    if entry is None and not path.startswith("evidence/"):
+        what = "the run was not assessed" if content is None else "evidence was added after the run was assessed"
+        raise EvidenceError(what, where=where, remedy=f"Assess it: `aims assess {manifest.run_id}`.")
     if entry is None:
         raise EvidenceError("the manifest does not list this file", where=where, remedy=remedy)
     if content is None:

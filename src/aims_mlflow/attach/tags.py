@@ -25,13 +25,21 @@ def assessment_tags(assessment: Assessment, *, evidence_sha256: str | None = Non
     fresh = assessment.fresh_until
     tags = {
         "aims.status": str(assessment.overall),
-        "aims.attention": shorten(" ".join(assessment.attention) or "none"),
+        "aims.attention": shorten(_attention(assessment)),
         "aims.assessed": f"{assessment.assessed_at:%Y-%m-%d}",
         "aims.fresh_until": f"{fresh:%Y-%m-%d}" if fresh else "none",
     }
     if evidence_sha256:
         tags["aims.evidence"] = evidence_sha256
     return tags
+
+
+def _attention(assessment: Assessment) -> str:
+    """The headline in short and the ids to look at first; ``none`` where no row is open."""
+    if all(f.status in (Status.SATISFIED, Status.NOT_APPLICABLE) for f in assessment.findings):
+        return "none"
+    first = f"; look first at {' '.join(assessment.attention)}" if assessment.attention else ""
+    return f"{assessment.in_short}{first}"
 
 
 def short_digest(digest: str | None) -> str | None:

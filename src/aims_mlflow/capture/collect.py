@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from aims_mlflow.capture.dataset import dataset_record, dataset_ref, role_of
+from aims_mlflow.capture.declaration import declared_content
 from aims_mlflow.capture.measured import drift_evidence, logged_performance, quality_evidence
 from aims_mlflow.capture.model import ModelFacts, model_environment, model_record
 from aims_mlflow.capture.run import (
@@ -33,9 +34,6 @@ from aims_mlflow.evidence import (
 from aims_mlflow.frames import Table, as_table
 
 _log = logging.getLogger("aims_mlflow")
-
-
-_DECLARED_CONTENT = {"system", "registered_models", "datasets", "applicability"}
 
 
 @dataclass
@@ -149,6 +147,7 @@ def collect(
         status=seen.status,
         exception=seen.exception,
         children=children,
+        limited=declaration.performance.metrics,
     )
     parts.add(
         "declaration",
@@ -159,7 +158,7 @@ def collect(
         sha256=settings.sha256,
         declared=declared(declaration),
         undeclared=undeclared(declaration),
-        content=declaration.model_dump(mode="json", include=_DECLARED_CONTENT),
+        content=declared_content(declaration),
     )
     _models(seen.models, parts, bare)
     about_model = bare.model_copy(update={"model": model_ref})

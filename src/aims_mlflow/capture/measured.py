@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from aims_mlflow.capture.run import COLLECTOR, RunFacts
+from aims_mlflow.capture.run import COLLECTOR, RunFacts, carried, not_carried
 from aims_mlflow.config import Settings
 from aims_mlflow.evidence import (
     Basis,
@@ -172,19 +172,26 @@ def performance_evidence(
 def logged_performance(
     facts: RunFacts, settings: Settings, *, subject: Subject, at: datetime
 ) -> PerformanceEvidence | None:
-    """The metrics the caller logged, held against the declared limits; None where there are no metrics."""
+    """The metrics the caller logged, held against the declared limits; None where there are no metrics.
+
+    At most ``MOST_METRICS`` are kept, those with a limit first; the record says how many are left out.
+    """
     from aims_mlflow.measure.performance import judge_logged_metrics
 
-    metrics = facts.user_metrics
+    policy = settings.declaration.performance
+    metrics, left_out = carried(facts.user_metrics, first=policy.metrics)
     if not metrics:
         return None
-    payload = judge_logged_metrics(metrics, settings.declaration.performance, source=_source(settings))
+    fields = judge_logged_metrics(metrics, policy, source=_source(settings)).as_fields()
+    if left_out:
+        fields["reason"] = f"{fields['reason']} {not_carried(left_out)}"
+        fields["parameters"] = {**fields["parameters"], "metrics_left_out": left_out}
     return PerformanceEvidence(
         collector=COLLECTOR,
         basis=Basis.REPORTED,
         captured_at=at,
         subject=subject,
-        **payload.as_fields(),
+        **fields,
     )
 
 

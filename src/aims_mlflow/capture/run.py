@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -103,6 +103,21 @@ def facts_of(run: Any) -> RunFacts:
     )
 
 
+MOST_METRICS = 200
+"""Logged metrics that a record carries; MLflow itself keeps them all."""
+
+
+def carried(metrics: Mapping[str, float], *, first: Collection[str] = ()) -> tuple[dict[str, float], int]:
+    """The metrics a record carries, those named ``first`` before the others, and how many it leaves out."""
+    ranked = sorted(metrics, key=lambda name: (name not in first, name))[:MOST_METRICS]
+    return {name: metrics[name] for name in sorted(ranked)}, len(metrics) - len(ranked)
+
+
+def not_carried(left_out: int) -> str:
+    """The sentence that says how many logged metrics a record leaves out."""
+    return f"{left_out} more logged metric{'s are' if left_out > 1 else ' is'} in MLflow and not carried here."
+
+
 def run_record(
     facts: RunFacts,
     *,
@@ -111,14 +126,20 @@ def run_record(
     status: str | None = None,
     exception: str | None = None,
     children: Iterable[str] = (),
+    limited: Collection[str] = (),
 ) -> RunRecord:
-    """The run as evidence. ``status`` is the one the caller ended it with; the run's own where absent."""
+    """The run as evidence. ``status`` is the one the caller ended it with; the run's own where absent.
+
+    Of more than ``MOST_METRICS`` metrics those in ``limited`` come first; the reason says how many are left out.
+    """
     ended = status or facts.status
     seconds = (facts.end_time - facts.start_time) / 1000 if facts.end_time and facts.start_time else None
-    metrics = facts.user_metrics
+    metrics, left_out = carried(facts.user_metrics, first=limited)
     commit = facts.tags.get("mlflow.source.git.commit")
     dirty = facts.tags.get("mlflow.source.git.dirty", "").lower()
     note = f"The run ended {ended}" + (f" on {exception}" if exception else "") + "."
+    if left_out:
+        note = f"{note} {not_carried(left_out)}"
     return RunRecord(
         collector=COLLECTOR,
         basis=Basis.REPORTED,
@@ -138,7 +159,7 @@ def run_record(
         parent_run_id=facts.tags.get("mlflow.parentRunId"),
         child_run_ids=tuple(sorted(children)),
         duration_seconds=seconds,
-        numbers={"params": len(facts.params), "metrics": len(metrics)},
+        numbers={"params": len(facts.params), "metrics": len(metrics) + left_out},
     )
 
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from aims_mlflow.catalog.files import build, parse, table
 from aims_mlflow.catalog.register import Catalog, nearest
-from aims_mlflow.config.models import Declaration, Section
+from aims_mlflow.config.models import Declaration
+from aims_mlflow.config.sections import Section
 from aims_mlflow.controls import (
     Crosswalk,
     CrosswalkEntry,
@@ -253,6 +254,7 @@ def register_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "pdca": row.pdca,
             "record": row.record,
             "freshness": row.freshness,
+            "topics": sorted({topic for requirement in row.requires for topic in words(requirement.where, "topic")}),
             "requires": [_plain(requirement) for requirement in row.requires],
             "crosswalk": crosswalks[row.id],
         }

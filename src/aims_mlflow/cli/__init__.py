@@ -14,7 +14,11 @@ from aims_mlflow.cli.declaring import check, init
 from aims_mlflow.cli.delivering import flush
 from aims_mlflow.cli.demonstrating import demo
 from aims_mlflow.cli.exits import FailClosedGroup, debug_option
+from aims_mlflow.cli.gating import gate, promote
+from aims_mlflow.cli.history import history, verify
 from aims_mlflow.cli.listing import register
+from aims_mlflow.cli.reviewing import approve, keygen, reject, waive, withdraw
+from aims_mlflow.cli.watching import reconcile, webhook
 
 _EPILOG = "Exit codes: 0 met, 1 not met, 2 could not run."
 
@@ -30,7 +34,10 @@ def aims() -> None:
     """ISO/IEC 42001 evidence from MLflow runs."""
 
 
-for _command in (init, check, assess, report, register, flush, demo):
+for _command in (init, check, assess, report, gate, promote, register, flush, demo):
+    aims.add_command(_command)
+
+for _command in (approve, reject, waive, withdraw, history, verify, keygen, reconcile, webhook):
     aims.add_command(_command)
 
 

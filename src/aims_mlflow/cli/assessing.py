@@ -16,16 +16,29 @@ if TYPE_CHECKING:
     from aims_mlflow.assessment import Assessment, Finding, Overall
 
 _TARGET = "Run id, runs:/ID, models:/NAME/VERSION or models:/NAME@ALIAS."
+_FAIL_ON = ("fail", "stale", "warn")
+"""Overall findings that ``--fail-on`` knows, worst first; each takes in those before it."""
 _SUFFIXES = {".md": "md", ".html": "html", ".htm": "html", ".json": "json"}
 
 _uri_option = click.option("--tracking-uri", help="MLflow tracking server; by default the one MLflow itself would use.")
 
 
-@click.command(help=f"Judge a run or model version.\n\nTARGET: {_TARGET}")
+@click.command(
+    help=f"Judge a run or model version.\n\nTARGET: {_TARGET}\n\n"
+    "Exit codes: 0 ok, 1 findings (see --fail-on), 2 could not be judged."
+)
 @click.argument("target")
 @click.option("--config", type=click.Path(path_type=Path), help="aims.yaml to judge it against.")
 @_uri_option
 @click.option("--no-attach", is_flag=True, help="Judge only; write nothing to MLflow.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(_FAIL_ON),
+    default="warn",
+    show_default=True,
+    help="What ends with code 1: 'fail' a row that is not satisfied, 'stale' also lapsed evidence, 'warn' also a row "
+    "that is open.",
+)
 @click.option("--all", "every", is_flag=True, help="List every row, not only those that need attention.")
 @json_option
 @debug_option
@@ -37,6 +50,7 @@ def assess(
     tracking_uri: str | None,
     *,
     no_attach: bool,
+    fail_on: str,
     every: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +64,7 @@ def assess(
     else:
         print_assessment(judged, every=every)
         terminal.say_plain(where_the_report_is(judged, target, tracking_uri=tracking_uri, attached=not no_attach))
-    context.exit(exit_code(judged.overall))
+    context.exit(exit_code(judged.overall, fail_on=fail_on))
 
 
 @click.command(help=f"Print or write the report of an assessment.\n\nIt is the one last attached to TARGET: {_TARGET}")
@@ -66,7 +80,7 @@ def assess(
 @debug_option
 def report(target: str, form: str | None, output: Path | None, tracking_uri: str | None) -> None:
     """Print or write the report of an assessment that was attached before."""
-    chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", "md")
+    chosen = form or _form_of(output)
     with terminal.working(f"Reading the assessment of {target}"):
         content = _rendered(target, chosen, tracking_uri)
     if output is None:
@@ -77,6 +91,18 @@ def report(target: str, form: str | None, output: Path | None, tracking_uri: str
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", where=str(output)) from error
     terminal.say_plain(f"wrote {output}", error=True)
+
+
+def _form_of(output: Path | None) -> str:
+    """What the suffix says; a file without one is Markdown."""
+    suffix = output.suffix.lower() if output else ""
+    if suffix and suffix not in _SUFFIXES:
+        raise InputError(
+            f"there is no report of the form {suffix!r}",
+            where=str(output),
+            remedy=f"Use {', '.join(_SUFFIXES)}, or say the form with '--format'.",
+        )
+    return _SUFFIXES.get(suffix, "md")
 
 
 def _rendered(target: str, form: str, tracking_uri: str | None) -> str:
@@ -90,8 +116,8 @@ def _rendered(target: str, form: str, tracking_uri: str | None) -> str:
     return render(f"report.{form}", judged, aims_mlflow.load_evidence(target, tracking_uri=tracking_uri))
 
 
-def exit_code(overall: Overall) -> int:
-    """0 where everything applicable is satisfied, 2 where it could not be judged, 1 for all else."""
+def exit_code(overall: Overall, *, fail_on: str = "warn") -> int:
+    """1 where the finding is as bad as ``fail_on`` or worse, 2 where a row could not be judged, 0 for all else."""
     from aims_mlflow.assessment import Overall
 
     match overall:
@@ -100,7 +126,7 @@ def exit_code(overall: Overall) -> int:
         case Overall.ERROR | Overall.NOT_ASSESSED:
             return COULD_NOT_RUN
         case Overall.FAIL | Overall.WARN | Overall.STALE:
-            return NOT_MET
+            return NOT_MET if str(overall) in _FAIL_ON[: _FAIL_ON.index(fail_on) + 1] else MET
 
 
 def print_assessment(judged: Assessment, *, every: bool = False) -> None:

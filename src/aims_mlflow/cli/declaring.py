@@ -78,10 +78,11 @@ def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
     valid = not problems and not broken
     missing = undeclared(settings.declaration) if valid else ()
     foreign = _foreign_rules(settings.declaration) if valid else ()
+    own = _own_metrics(settings.declaration) if valid else ()
     if as_json:
-        terminal.say_json(_as_json(file, settings, problems, broken, missing, foreign))
+        terminal.say_json(_as_json(file, settings, problems, broken, missing, foreign, own))
     else:
-        _print(file, problems, broken, missing, foreign)
+        _print(file, problems, broken, missing, foreign, own)
     context.exit(MET if valid else NOT_MET)
 
 
@@ -140,6 +141,12 @@ def _foreign_rules(declaration: Declaration) -> tuple[str, ...]:
     return tuple(sorted({rule.type for rule in declaration.data_quality.rules if known and rule.type not in known}))
 
 
+def _own_metrics(declaration: Declaration) -> tuple[str, ...]:
+    from aims_mlflow.config import is_computed
+
+    return tuple(name for name in declaration.performance.metrics if not is_computed(name))
+
+
 def _as_json(
     file: Path,
     settings: Settings,
@@ -147,6 +154,7 @@ def _as_json(
     broken: list[str],
     missing: tuple[str, ...],
     foreign: tuple[str, ...],
+    own: tuple[str, ...],
 ) -> dict[str, Any]:
     from aims_mlflow.config import label_of
 
@@ -159,11 +167,17 @@ def _as_json(
         "problems": listed,
         "undeclared": list(missing),
         "unknown_rules": list(foreign),
+        "own_metrics": list(own),
     }
 
 
 def _print(
-    file: Path, problems: tuple[Problem, ...], broken: list[str], missing: tuple[str, ...], foreign: tuple[str, ...]
+    file: Path,
+    problems: tuple[Problem, ...],
+    broken: list[str],
+    missing: tuple[str, ...],
+    foreign: tuple[str, ...],
+    own: tuple[str, ...],
 ) -> None:
     from aims_mlflow.config import label_of
 
@@ -176,6 +190,13 @@ def _print(
     if foreign:
         lines += ["", "Rules that are not Great Expectations' own: yours, or misspelt. Where the engine does not know"]
         lines += ["them a run records them as 'unknown', never as met:", *(f"  - {name}" for name in foreign)]
+    if own:
+        lines += [
+            "",
+            "Limits on metrics that are not computed here: yours, or misspelt. Each needs a value",
+        ]
+        lines += ["of that name logged to the run with mlflow.log_metric; without one its limit is open:"]
+        lines += [f"  - {name}" for name in own]
     if missing:
         lines += ["", f"Not declared yet; a reviewer will ask for it ({len(missing)}):"]
         lines += [f"  - {name}" for name in missing]

@@ -23,7 +23,8 @@ Row = dict[str, Any]
 def register(row_id: str | None, framework: str | None, config: Path | None, *, as_json: bool) -> None:
     """List the clauses and controls.
 
-    With strength (how each can be shown), freshness (how long evidence serves), what shows it, and crosswalks.
+    With strength (how each can be shown), freshness (how long evidence serves), the topics of statements that count
+    for it, what shows it, and crosswalks.
     """
     from aims_mlflow.catalog import load_catalog, register_rows
 
@@ -74,10 +75,10 @@ def _of_framework(listed: list[Row], framework: str) -> list[Row]:
 
 def _print_table(listed: list[Row]) -> None:
     wide = terminal.console().width >= terminal.WIDE
-    headers = ["Id", "Title", "Strength", "Freshness"] + (["Shown by", "Also supports"] if wide else [])
+    headers = ["Id", "Title", "Strength", "Freshness", "Topics"] + (["Shown by", "Also supports"] if wide else [])
     made = terminal.table(*headers)
     for row in listed:
-        line = [row["id"], row["title"], row["strength"], row["freshness"]]
+        line = [row["id"], row["title"], row["strength"], row["freshness"], " ".join(row["topics"])]
         if wide:
             line += ["; ".join(need["what"] for need in row["requires"]), _crosswalk_names(row)]
         terminal.rows(made, [line])
@@ -107,7 +108,10 @@ def _print_row(row: Row) -> None:
     ]
     for need in row["requires"]:
         kinds, bases = " or ".join(need["evidence"]), " or ".join(need["accepts"])
-        lines += [f"  - {need['what']}", f"      evidence: {kinds} ({bases})", f"      next: {need['remedy']}"]
+        lines += [f"  - {need['what']}", f"      evidence: {kinds} ({bases})"]
+        if need["where"].get("topic"):
+            lines.append(f"      topic of the attestation: {' or '.join(need['where']['topic'])}")
+        lines.append(f"      next: {need['remedy']}")
     if row["crosswalk"]:
         lines.append("  the same evidence also supports:")
     for name, references in row["crosswalk"].items():

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from aims_mlflow.config.consistency import DRIFT_METHODS, KnownNames, misspelt
+from aims_mlflow.config.gate import (
+    ApprovalRule,
+    GateMode,
+    GatePerson,
+    GatePolicy,
+    GateProfile,
+    GateRule,
+)
+from aims_mlflow.config.metric_names import METRIC_NAMES, is_computed, meant_metric
 from aims_mlflow.config.models import (
     Applicability,
     Attestation,
@@ -18,11 +27,11 @@ from aims_mlflow.config.models import (
     PerformancePolicy,
     Person,
     PrivacyPolicy,
-    RiskClass,
     Rule,
     System,
 )
 from aims_mlflow.config.scaffold import STARTER_TEMPLATE, starter
+from aims_mlflow.config.sections import RiskClass
 from aims_mlflow.config.settings import (
     Config,
     Problem,
@@ -38,8 +47,10 @@ from aims_mlflow.config.settings import (
 
 __all__ = [
     "DRIFT_METHODS",
+    "METRIC_NAMES",
     "STARTER_TEMPLATE",
     "Applicability",
+    "ApprovalRule",
     "Attestation",
     "ColumnDriftPolicy",
     "Columns",
@@ -49,6 +60,11 @@ __all__ = [
     "Declaration",
     "DriftPolicy",
     "FairnessPolicy",
+    "GateMode",
+    "GatePerson",
+    "GatePolicy",
+    "GateProfile",
+    "GateRule",
     "KnownNames",
     "MetricLimit",
     "OrganizationRole",
@@ -64,8 +80,10 @@ __all__ = [
     "declared",
     "examine",
     "find_config",
+    "is_computed",
     "label_of",
     "load_settings",
+    "meant_metric",
     "misspelt",
     "starter",
     "undeclared",

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aims_mlflow.config.models import Datasheet, Declaration, OrganizationRole, RiskClass
+from aims_mlflow.config.models import Datasheet, Declaration, OrganizationRole
+from aims_mlflow.config.sections import RiskClass
 
 _PLACEHOLDERS = frozenset({"todo", "tbd", "tba", "fixme", "xxx", "changeme", "?", "...", "-"})
 """Texts that stand for 'not yet'."""

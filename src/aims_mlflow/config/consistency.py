@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from aims_mlflow.config.gate_rules import gate_mistakes
+from aims_mlflow.config.metric_names import meant_metric
 from aims_mlflow.config.problems import Loc, did_you_mean, nearest
 
 
@@ -63,6 +65,7 @@ def mistakes(plain: dict[str, Any], *, folder: Path, known: KnownNames) -> Itera
     """Every mistake of consistency in ``plain``; paths are taken relative to ``folder``."""
     for rule in _RULES:
         yield from rule(plain)
+    yield from gate_mistakes(plain, known.ids)
     yield from _files(plain, folder)
     yield from _names(plain, known)
 
@@ -92,6 +95,14 @@ def _limits(plain: dict[str, Any]) -> Iterator[Mistake]:
                 yield (*loc, "min"), f"expected min <= max, found min {low:g} and max {high:g}"
             elif all((limit or {}).get(key) is None for key in ("min", "max")):
                 yield loc, "expected a limit: 'min', 'max' or both (without one nothing is judged)"
+
+
+def _metric_names(plain: dict[str, Any]) -> Iterator[Mistake]:
+    """A limit on a misspelt metric would never be held against anything; names of the user's own are fine."""
+    for name in _section(plain, "performance", "metrics"):
+        meant = meant_metric(str(name))
+        if meant is not None:
+            yield ("performance", "metrics", name), f"unknown metric {str(name)[:60]!r}; did you mean {meant!r}?"
 
 
 _CONFLICTS = {
@@ -166,7 +177,14 @@ def _datasets(plain: dict[str, Any]) -> Iterator[Mistake]:
                 yield ("datasets", name, "contexts", index), taken
 
 
-_RULES: tuple[Callable[[dict[str, Any]], Iterator[Mistake]], ...] = (_limits, _roles, _periods, _reasons, _datasets)
+_RULES: tuple[Callable[[dict[str, Any]], Iterator[Mistake]], ...] = (
+    _limits,
+    _metric_names,
+    _roles,
+    _periods,
+    _reasons,
+    _datasets,
+)
 
 
 def framework_files(plain: dict[str, Any], folder: Path) -> tuple[Path, ...]:

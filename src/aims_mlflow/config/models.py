@@ -6,24 +6,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Section(BaseModel):
-    """A part of ``aims.yaml``; unknown keys are refused."""
-
-    # A limit of infinity or NaN would let everything pass.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class RiskClass(StrEnum):
-    """Risk class in the words of the EU AI Act."""
-
-    PROHIBITED = "prohibited"
-    HIGH = "high"
-    LIMITED = "limited"
-    MINIMAL = "minimal"
-    UNCLASSIFIED = "unclassified"
+from aims_mlflow.config.gate import GatePolicy
+from aims_mlflow.config.sections import RiskClass, Section
 
 
 class OrganizationRole(StrEnum):
@@ -248,6 +234,8 @@ class Declaration(Section):
     attestations: tuple[Attestation, ...] = ()
     frameworks: tuple[str, ...] = ()
     """Files with further frameworks or custom controls, relative to ``aims.yaml``."""
+    gate: GatePolicy | None = None
+    """Which moves in the registry are guarded, and what each needs."""
 
 
 DriftPolicy.model_rebuild()

@@ -130,6 +130,11 @@ def parse_evidence(content: bytes | str | dict[str, Any], *, where: str = "") ->
 def evidence_json_schema() -> dict[str, Any]:
     """The JSON schema of the union, as shipped in ``schema/``."""
     schema = _ADAPTER.json_schema(mode="serialization")
+    for kind in schema["$defs"].values():
+        told_by = [name for name in ("kind", "schema_version") if name in kind.get("properties", {})]
+        if len(told_by) == 2:  # both have a default in code, but no record is written without
+            required = kind.get("required", [])
+            kind["required"] = [*required, *(name for name in told_by if name not in required)]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "aims-mlflow evidence", **schema}
 
 

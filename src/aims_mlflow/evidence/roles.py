@@ -11,6 +11,9 @@ _ROLE_OF_CONTEXT = {
     **dict.fromkeys(("current", "batch", "new"), "current"),
 }
 
+CONTEXTS: tuple[str, ...] = tuple(_ROLE_OF_CONTEXT)
+"""The words the table knows."""
+
 
 def role_of_context(context: str) -> str:
     """The role a context means, whatever its case; a context the table does not know is returned as it stands."""

@@ -90,7 +90,7 @@ class DeclarationRecord(EvidenceBase):
     undeclared: tuple[str, ...] = ()
     """Dotted names of the fields a reviewer will ask for and that are missing."""
     content: dict[str, JsonValue] = Field(default_factory=dict)
-    """System, roles, risk class and applicability as declared."""
+    """What was declared, so that the run can be judged again: without arguments of rules and the positive label."""
 
 
 class CaptureErrorRecord(EvidenceBase):

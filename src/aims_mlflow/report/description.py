@@ -48,10 +48,9 @@ def description_block(assessment: Assessment, links: ReportLinks | None = None, 
 
 
 def _first_line(assessment: Assessment) -> str:
-    total, need = len(assessment.findings), len(_attention(assessment))
     parts = [f"AIMS: {words.OVERALL[assessment.overall].word.upper()}"]
-    if assessment.overall is not Overall.NOT_ASSESSED or total:
-        parts.append(f"{need} of {total} rows need{'s' if need == 1 else ''} attention")
+    if assessment.overall is not Overall.NOT_ASSESSED or assessment.findings:
+        parts.append(assessment.in_short)
     parts.append(f"assessed {words.day(assessment.assessed_at)}")
     fresh = words.day(assessment.fresh_until)
     parts.append(f"fresh until {fresh}" if fresh else "no end of freshness on file")

@@ -28,7 +28,7 @@ from aims_mlflow.evidence import (
 from aims_mlflow.report import charts, records, words
 from aims_mlflow.report.detail import Detail
 from aims_mlflow.report.page import Fact
-from aims_mlflow.report.records import Body, Cell, TableView, about_dataset, left_out, tally
+from aims_mlflow.report.records import Body, Cell, TableView, about_dataset, about_model, left_out, tally
 from aims_mlflow.report.words import cut, number
 
 _LOOK_AT = (Verdict.FAIL, Verdict.UNCERTAIN)
@@ -189,6 +189,7 @@ def performance_body(record: PerformanceEvidence, detail: Detail) -> Body:
     return Body(
         about=about_dataset(record.dataset),
         facts=(
+            about_model(record.subject.model),
             Fact("Task", record.task),
             Fact("Judged on", f"{about_dataset(record.dataset) or 'unnamed'}: {counted}"),
         ),
@@ -264,6 +265,7 @@ def fairness_body(record: FairnessEvidence, detail: Detail) -> Body:
     return Body(
         about=about_dataset(record.dataset),
         facts=(
+            about_model(record.subject.model),
             Fact("Task", record.task),
             Fact(
                 "Groups",

@@ -20,6 +20,7 @@ from aims_mlflow.evidence import (
     LineageEdge,
     LineageRecord,
     ModelRecord,
+    ModelRef,
     RunRecord,
     Verdict,
 )
@@ -110,6 +111,15 @@ def about_dataset(dataset: DatasetRef | None) -> str:
         return ""
     name = cut(dataset.name or words.short(dataset.sha256 or "") or "unnamed dataset", 80)
     return f"{name} ({cut(dataset.role, 40)})" if dataset.role else name
+
+
+def about_model(model: ModelRef | None) -> Fact:
+    """Which model a measurement says it is of."""
+    if model is None:
+        return Fact("Model", "that of the run")
+    version = f"{model.registered_name} version {model.version}" if model.registered_name else model.name
+    named = [part for part in (version, model.model_id, model.sha256 and words.short(model.sha256)) if part]
+    return Fact("Model", cut(", ".join(dict.fromkeys(named)) or model.uri or "unnamed", 200))
 
 
 def build_sections(

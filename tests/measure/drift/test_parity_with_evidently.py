@@ -96,7 +96,9 @@ def as_numbers(reference, current):
 
 
 def as_counts(reference, current):
-    return counts_of_labels(pd.factorize(reference), pd.factorize(current))
+    sides = [pd.factorize(values) for values in (reference, current)]
+    tallies = [(labels, np.bincount(codes[codes >= 0], minlength=len(labels))) for codes, labels in sides]
+    return counts_of_labels(*tallies, lambda: sides)
 
 
 def agree(name, mine, theirs):

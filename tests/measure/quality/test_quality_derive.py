@@ -113,6 +113,7 @@ def test_without_a_reference_the_declaration_alone_gives_rules():
     kinds = {(rule.type.removeprefix("expect_"), rule.columns): rule.severity for rule in suite.rules}
     assert kinds == {
         ("table_row_count_to_be_between", ()): "critical",
+        ("table_column_count_to_be_between", ()): "critical",
         ("column_to_exist", ("left",)): "critical",
         ("column_to_exist", ("job",)): "critical",
         ("column_to_exist", ("joined",)): "critical",
@@ -121,6 +122,17 @@ def test_without_a_reference_the_declaration_alone_gives_rules():
         ("column_values_to_not_be_null", ("id",)): "critical",
         ("column_values_to_be_unique", ("id",)): "warning",
     }
+
+
+def test_every_column_without_a_rule_on_nulls_must_hold_a_value_whatever_the_columns_are():
+    suite = derive_suite(POLICY, Columns(target="left", ignore=("note",)))
+    put = {
+        r.columns[0]: r.kwargs.get("mostly") for r in suite.over(people().assign(note=None)).rules if "not_be" in r.type
+    }
+    assert put.pop("left") is None
+    assert set(put) == set(people().columns) - {"left"}
+    assert all(0 < mostly < 1e-6 for mostly in put.values())
+    assert suite.sha256 != Suite("same rules without", suite.rules).sha256
 
 
 def test_unlabelled_data_needs_no_target():

@@ -257,7 +257,7 @@ def _disparity(
     verdict, reason = judgement.verdict, judgement.reason
     if found.undefined and found.estimate.value is not None:
         reason = f"{reason} It is undefined in {found.undefined} of the judged groups."
-        if verdict is Verdict.PASS and policy.require_certain:
+        if verdict is Verdict.PASS:  # nothing was seen of that group, however sure the others are
             verdict = Verdict.UNCERTAIN
     if found.withheld and found.estimate.value is not None:
         reason = f"{reason} {WITHHELD.format(found.withheld)}"

@@ -1,0 +1,179 @@
+"""``aims approve``, ``reject``, ``waive``, ``withdraw``: a word on a version. ``aims keygen``: a key to sign it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aims_mlflow.cli import terminal
+from aims_mlflow.cli.exits import debug_option, json_option
+from aims_mlflow.cli.gating import version_uri
+from aims_mlflow.errors import InputError
+
+if TYPE_CHECKING:
+    from aims_mlflow.gate.entries import ReviewEntry
+
+_person_option = click.option("--person", required=True, help="Your name, as the policy knows it.")
+_uri_option = click.option("--tracking-uri", help="MLflow tracking server; by default the one MLflow itself would use.")
+
+
+def _review_options(*, reason: str, until: str) -> Callable[[Any], Any]:
+    """The options of every review; ``reason`` and ``until`` say what they mean."""
+    options = (
+        click.option("--to", "aliases", multiple=True, metavar="ALIAS", help="For this alias only; may be repeated."),
+        click.option("--to-stage", "stages", multiple=True, metavar="STAGE", help="For this stage only."),
+        click.option("--to-model", "models", multiple=True, metavar="MODEL", help="For copying to this model only."),
+        _person_option,
+        click.option("--role", help="In what role, e.g. 'model owner'."),
+        click.option("--reason", help=reason),
+        click.option("--valid-until", metavar="DATE", help=until),
+        _uri_option,
+        json_option,
+        debug_option,
+    )
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", required=False)
+@_review_options(reason="Why, for the record.", until="Day or time it ends; by default the policy says.")
+def approve(model: str, version: str | None, **given: Any) -> None:
+    """Approve a version.
+
+    MODEL VERSION may be one URI: models:/NAME/VERSION or models:/NAME@ALIAS. Without --to, --to-stage or --to-model it
+    is for every target. It is bound to the version's files and void when they change.
+    """
+    import aims_mlflow
+
+    _say(lambda uri, said: aims_mlflow.approve(uri, **said), model, version, given)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", required=False)
+@_review_options(reason="Why; required.", until="Day or time it ends; by default never.")
+def reject(model: str, version: str | None, **given: Any) -> None:
+    """Reject a version: no move passes until you withdraw it.
+
+    MODEL VERSION may be one URI: models:/NAME/VERSION or models:/NAME@ALIAS.
+    """
+    import aims_mlflow
+
+    _say(lambda uri, said: aims_mlflow.reject(uri, **said), model, version, given)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", required=False)
+@click.option("--control", "controls", multiple=True, metavar="ID", help="Control or kind of evidence; repeatable.")
+@click.option("--break-glass", is_flag=True, help="In an emergency: let it pass whatever is missing, 7 days at most.")
+@_review_options(reason="Why; required.", until="Day or time it ends; required.")
+def waive(model: str, version: str | None, controls: tuple[str, ...], *, break_glass: bool, **given: Any) -> None:
+    """Let a version pass without some controls, for a time.
+
+    The findings stay what they are; the waiver shows on them until it lapses. MODEL VERSION may be one URI:
+    models:/NAME/VERSION or models:/NAME@ALIAS.
+    """
+    import aims_mlflow
+
+    if break_glass:
+        if controls:
+            raise InputError("--break-glass is for everything that is missing", remedy="Leave out --control.")
+        _say(lambda uri, said: aims_mlflow.break_glass(uri, **said), model, version, given)
+    else:
+        _say(lambda uri, said: aims_mlflow.waive(uri, controls=controls, **said), model, version, given)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", required=False)
+@click.option("--entry", "number", type=int, help="Number in the log, see 'aims history'; by default your latest.")
+@_person_option
+@click.option("--reason", help="Why, for the record.")
+@_uri_option
+@json_option
+@debug_option
+def withdraw(
+    model: str,
+    version: str | None,
+    number: int | None,
+    person: str,
+    reason: str | None,
+    tracking_uri: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Take back what you said of a version.
+
+    MODEL VERSION may be one URI: models:/NAME/VERSION or models:/NAME@ALIAS.
+    """
+    import aims_mlflow
+
+    uri = version_uri(model, version)
+    with terminal.working(f"Writing to the log of {uri}"):
+        entry = aims_mlflow.withdraw(uri, person=person, number=number, reason=reason, tracking_uri=tracking_uri)
+    _print(entry, as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@debug_option
+def keygen(file: Path) -> None:
+    """Make a key to sign assessments and reviews with.
+
+    FILE gets the private key, readable for you alone. The public key is printed; it goes into aims.yaml, under
+    gate.people or gate.trusted_keys.
+    """
+    from aims_mlflow.gate.signing import write_key
+
+    key = write_key(file)
+    terminal.say_plain(key.public)
+    terminal.say_plain(
+        f"wrote {file}\nNext: put the line above into aims.yaml as the key of a person or under trusted_keys, and set"
+        f" AIMS_SIGNING_KEY={file} where you sign.",
+        error=True,
+    )
+
+
+def _say(call: Callable[[str, dict[str, Any]], ReviewEntry], model: str, version: str | None, given: Any) -> None:
+    uri = version_uri(model, version)
+    said = {name: given[name] for name in ("person", "role", "reason", "valid_until", "tracking_uri")}
+    said["targets"] = (*given["aliases"], *given["stages"], *given["models"])
+    with terminal.working(f"Writing to the log of {uri}"):
+        entry = call(uri, said)
+    _print(entry, as_json=given["as_json"])
+
+
+_DONE = {
+    "approve": "approved",
+    "reject": "rejected",
+    "waive": "waived",
+    "break-glass": "break-glass",
+    "withdraw": "withdrawn",
+}
+
+
+def _print(entry: ReviewEntry, *, as_json: bool) -> None:
+    if as_json:
+        terminal.say_json(entry.model_dump(mode="json") | {"digest": entry.digest})
+        return
+    parts = [f"{_DONE[entry.decision]}: {entry.model} {entry.version}"]
+    if entry.decision == "waive":
+        parts.append(f"without {', '.join(entry.controls)}")
+    if entry.decision != "withdraw":
+        parts.append(f"for {', '.join(entry.targets) or 'every target'}")
+    parts.append(f"by {entry.person}" + (f" as {entry.role}" if entry.role else ""))
+    if entry.valid_until:
+        parts.append(f"until {entry.valid_until:%Y-%m-%d %H:%M} UTC")
+    known = "signed" if entry.signature and entry.level != "enforced" else str(entry.actor.identity)
+    terminal.say_plain(f"{', '.join(parts)} (entry {entry.number}, identity {known})")

@@ -1,0 +1,274 @@
+"""What the log says of the past: which version served where, since when, moved by whom, on what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from aims_mlflow.evidence.base import Record, Sha256, UtcTime
+from aims_mlflow.gate.entries import (
+    Actor,
+    Entry,
+    FailedEntry,
+    FoundEntry,
+    Level,
+    MoveEntry,
+    RegisteredEntry,
+    RenamedEntry,
+    ReviewEntry,
+    Target,
+)
+
+_NOT_SERVING = {"none", "archived"}
+"""Stages in which a version serves nobody."""
+
+
+class Said(Record):
+    """A person's word a move rested on."""
+
+    digest: Sha256
+    person: str | None = None
+    """None where it stands in another model's log: that of the version this one is a copy of."""
+    role: str | None = None
+    decision: str | None = None
+    valid_until: UtcTime | None = None
+
+
+class Serving(Record):
+    """A version under an alias or in a stage, from one move to the next."""
+
+    target: Target
+    version: str
+    since: UtcTime
+    until: UtcTime | None = None
+    """Null while it serves."""
+    by: Actor
+    """Who moved it there."""
+    ended_by: Actor | None = None
+    level: Level
+    """``detected`` where it was found there and no move explains it."""
+    outcome: Literal["allow", "refuse", "allow-by-waiver", "not-guarded", "found"]
+    mode: Literal["observe", "enforce"] | None = None
+    reason: str | None = None
+    problems: tuple[str, ...] = ()
+    approved: tuple[Said, ...] = ()
+    waived: tuple[Said, ...] = ()
+    statement_sha256: Sha256 | None = None
+    """The assessment it was decided on."""
+    evidence_sha256: Sha256 | None = None
+    model_sha256: Sha256 | None = None
+    policy_sha256: Sha256 | None = None
+    number: int
+    """The entry in the log."""
+
+
+class Refusal(Record):
+    """A move that was refused, or that the registry did not make."""
+
+    number: int
+    at: UtcTime
+    target: Target
+    version: str | None
+    by: Actor
+    problems: tuple[str, ...]
+    failed: str | None = None
+    """The registry's error, where the gate had let it pass."""
+
+
+class Review(Record):
+    """What a person said, and whether it stands."""
+
+    number: int
+    digest: Sha256
+    at: UtcTime
+    version: str | None
+    decision: str
+    person: str
+    role: str | None = None
+    identity: str
+    """``signed`` where a key signed it and no login was seen; else as the log has it."""
+    reason: str | None = None
+    targets: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    valid_until: UtcTime | None = None
+    withdrawn: bool = False
+    lapsed: bool = False
+
+
+class History(Record):
+    """The log of a model as it reads at a moment."""
+
+    schema_version: Literal["1"] = "1"
+    model: str
+    at: UtcTime
+    entries: int
+    """Entries up to that moment."""
+    former_names: tuple[str, ...] = ()
+    servings: tuple[Serving, ...] = ()
+    """Oldest first."""
+    refusals: tuple[Refusal, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    registered: int = 0
+    """Versions whose making is on record."""
+
+    @property
+    def current(self) -> tuple[Serving, ...]:
+        """What served at that moment."""
+        return tuple(s for s in self.servings if s.until is None)
+
+
+def history(entries: Sequence[Entry], *, model: str, at: datetime) -> History:
+    """The past of a model as it reads at a moment: later entries, later ends and later withdrawals are not in it.
+
+    Args:
+        entries: The model's log, verified, in order.
+        model: Its name.
+        at: The moment.
+    """
+    known = [e for e in entries if e.at <= at]
+    failed = {e.move: e.error for e in known if isinstance(e, FailedEntry)}
+    said = {e.digest: e for e in known if isinstance(e, ReviewEntry)}
+    posts = _Posts()
+    refusals = []
+    for entry in known:
+        if isinstance(entry, MoveEntry):
+            if entry.was_made and entry.number not in failed:
+                posts.move(entry, said)
+            else:
+                refusals.append(
+                    Refusal(
+                        number=entry.number,
+                        at=entry.at,
+                        target=entry.target,
+                        version=entry.version or entry.from_version,
+                        by=entry.actor,
+                        problems=entry.problems,
+                        failed=failed.get(entry.number),
+                    )
+                )
+        elif isinstance(entry, FoundEntry):
+            posts.found(entry)
+    withdrawn = {(e.withdraws, e.person.casefold()) for e in said.values() if e.decision == "withdraw"}
+    return History(
+        model=model,
+        at=at,
+        entries=len(known),
+        former_names=tuple(dict.fromkeys(e.model for e in known if isinstance(e, RenamedEntry) and e.model != model)),
+        servings=tuple(sorted([*posts.ended, *posts.open.values()], key=lambda s: s.number)),
+        refusals=tuple(refusals),
+        reviews=tuple(_review(digest, e, at, withdrawn) for digest, e in said.items()),
+        registered=sum(isinstance(e, RegisteredEntry) for e in known),
+    )
+
+
+def _review(digest: str, entry: ReviewEntry, at: datetime, withdrawn: set[tuple[str | None, str]]) -> Review:
+    own_key = entry.signature is not None and entry.level is not Level.ENFORCED
+    return Review(
+        number=entry.number,
+        digest=digest,
+        at=entry.at,
+        version=entry.version,
+        decision=entry.decision,
+        person=entry.person,
+        role=entry.role,
+        identity="signed" if own_key else str(entry.actor.identity),
+        reason=entry.reason,
+        targets=entry.targets,
+        controls=entry.controls,
+        valid_until=entry.valid_until,
+        withdrawn=(digest, entry.person.casefold()) in withdrawn,
+        lapsed=entry.valid_until is not None and entry.valid_until <= at,
+    )
+
+
+@dataclass
+class _Posts:
+    """Who serves where, while the log is read."""
+
+    open: dict[tuple[str, str, str], Serving] = field(default_factory=dict)
+    """Kind and name of the target, and the version, to what is still going on."""
+    ended: list[Serving] = field(default_factory=list)
+
+    def move(self, entry: MoveEntry, said: dict[str, ReviewEntry]) -> None:
+        """Take up a move that was made."""
+        if entry.target.kind == "registration":
+            return
+        self._leave(entry.target, entry.version, entry)
+        if entry.version is None:
+            return
+        self._enter(
+            Serving(
+                target=entry.target,
+                version=entry.version,
+                since=entry.at,
+                by=entry.actor,
+                level=entry.level,
+                outcome=entry.outcome,
+                mode=entry.mode,
+                reason=entry.reason,
+                problems=entry.problems,
+                approved=tuple(_said(d, said) for d in entry.approved),
+                waived=tuple(_said(d, said) for d in entry.waived),
+                statement_sha256=entry.statement_sha256,
+                evidence_sha256=entry.evidence_sha256,
+                model_sha256=entry.model_sha256,
+                policy_sha256=entry.policy_sha256,
+                number=entry.number,
+            )
+        )
+
+    def found(self, entry: FoundEntry) -> None:
+        """Take up a state that was found; one that was put right is the one the log had said."""
+        if entry.target.kind == "registration":
+            return
+        is_alias = entry.target.kind == "alias"
+        holder = entry.from_version if is_alias and entry.reverted else entry.version
+        if holder is not None and (entry.target.kind, entry.target.name, holder) in self.open:
+            return
+        self._leave(entry.target, holder, entry)
+        if holder is not None:
+            self._enter(
+                Serving(
+                    target=entry.target,
+                    version=holder,
+                    since=entry.at,
+                    by=entry.actor,
+                    level=entry.level,
+                    outcome="found",
+                    reason=entry.finding,
+                    number=entry.number,
+                )
+            )
+
+    def _leave(self, target: Target, version: str | None, entry: Entry) -> None:
+        """End what the coming of a version ends: an alias names one version, and a version is in one stage."""
+        for place in list(self.open):
+            kind, name, held = place
+            same_alias = kind == "alias" and target.kind == "alias" and name == target.name
+            own_stage = kind == "stage" and target.kind == "stage" and held == version
+            if same_alias or own_stage:
+                self._end(place, entry)
+
+    def _end(self, place: tuple[str, str, str], entry: Entry) -> None:
+        ending = self.open.pop(place)
+        self.ended.append(ending.model_copy(update={"until": entry.at, "ended_by": entry.actor}))
+
+    def _enter(self, serving: Serving) -> None:
+        if serving.target.kind == "stage" and serving.target.name.casefold() in _NOT_SERVING:
+            return
+        self.open[(serving.target.kind, serving.target.name, serving.version)] = serving
+
+
+def _said(digest: str, said: dict[str, ReviewEntry]) -> Said:
+    entry = said.get(digest)
+    if entry is None:
+        return Said(digest=digest)
+    return Said(
+        digest=digest,
+        person=entry.person,
+        role=entry.role,
+        decision=entry.decision,
+        valid_until=entry.valid_until,
+    )

@@ -1,0 +1,137 @@
+"""The library's own tags in the registry: what may be written there, and by which right.
+
+Pure. A tag that may not be written is an ``InputError`` with the reason; the gate makes a refusal of it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from aims_mlflow.assessment import Overall, Status
+from aims_mlflow.attach.tags import MODEL_TAGS, RUN_TAGS, short_digest, shorten
+from aims_mlflow.config import RiskClass
+from aims_mlflow.errors import EvidenceError, InputError
+from aims_mlflow.evaluate import ATTENTION
+from aims_mlflow.gate.messages import GATE_TAG
+from aims_mlflow.gate.statement import TAG, Held, Statement, read_statement
+
+PREFIX = "aims."
+REVIEW_TAG = "aims.review"
+"""Never stored: it carries a person's word to the log."""
+UNASSESSED = {"aims.status": str(Overall.NOT_ASSESSED)}
+"""What a new version starts with."""
+VERSION_TAGS = (TAG, GATE_TAG, REVIEW_TAG, *RUN_TAGS)
+_DOWNGRADES = {str(Overall.NOT_ASSESSED), str(Overall.STALE), str(Overall.ERROR)}
+
+
+def is_reserved(key: object) -> bool:
+    """Whether a tag's name is one of ours, or looks like one: ``AIMS.status``, `` aims.status``."""
+    text = unicodedata.normalize("NFKC", str(key))
+    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cc", "Zs"})
+    return plain.casefold().startswith(PREFIX)
+
+
+def without_reserved(tags: Iterable[object]) -> list[object]:
+    """The tags without ours: what comes along with a new version says nothing of it."""
+    return [tag for tag in tags if not is_reserved(getattr(tag, "key", ""))]
+
+
+def check_name(key: str, known: Iterable[str]) -> None:
+    """Refuse a name of ours that we do not write.
+
+    Raises:
+        InputError: it is none of the names known.
+    """
+    if key not in known:
+        raise InputError(f"the tag {key[:60]!r} is reserved", remedy="Choose a name that does not begin with 'aims.'")
+
+
+def check_statement(
+    text: str, held: Held | None, *, source: str | None, trusted: Mapping[str, str], signed: bool
+) -> Held:
+    """A new assessment for a version.
+
+    Args:
+        text: The tag's value.
+        held: The assessment the version has.
+        source: Where the version's files are.
+        trusted: Name to public key of those who may sign.
+        signed: Whether the policy demands a signature.
+
+    Raises:
+        InputError: it is no assessment, of other files, older than the one held, or not signed where it must be.
+    """
+    assess = "Assess the version with `aims assess`"
+    try:
+        new = read_statement(text, trusted)
+    except EvidenceError as error:
+        raise InputError(error.message, remedy=assess) from error
+    if signed and new.signed_by is None:
+        raise InputError("the assessment is not signed by a trusted key", remedy=f"{assess}, with AIMS_SIGNING_KEY set")
+    if new.statement.source != source:
+        raise InputError("the assessment is about other files", remedy=assess)
+    if held is not None:
+        gains = held.signed_by is None and new.signed_by is not None
+        if held.signed_by is not None and new.signed_by is None:
+            raise InputError(
+                "the assessment held is signed, this one is not", remedy=f"{assess}, with AIMS_SIGNING_KEY set"
+            )
+        if new.statement.assessed_at < held.statement.assessed_at and not gains:
+            raise InputError("the assessment is older than the one held", remedy=assess)
+    return new
+
+
+def check_flat(key: str, value: str, held: Held | None) -> None:
+    """A signpost: it says what the assessment held says, or that there is none that counts.
+
+    Raises:
+        InputError: it says something else.
+    """
+    if key == "aims.status" and value in _DOWNGRADES:
+        return
+    if held is None:
+        raise InputError(
+            f"{key} is written with an assessment, and the version has none",
+            remedy="Assess the version with `aims assess`",
+        )
+    if value not in _says(key, held.statement):
+        raise InputError(f"{key} says other than the version's assessment", remedy="Leave it to `aims assess`")
+
+
+def _says(key: str, statement: Statement) -> tuple[str | None, ...]:
+    match key:
+        case "aims.status":
+            return (str(statement.overall),)
+        case "aims.assessed":
+            return (f"{statement.assessed_at:%Y-%m-%d}",)
+        case "aims.evidence":
+            return (statement.evidence_sha256, short_digest(statement.evidence_sha256))
+        case "aims.attention":
+            first = [row for status in ATTENTION for row, result in statement.rows.items() if result.status is status]
+            return (shorten(" ".join(first) or "none"),)
+        case "aims.fresh_until":
+            rows = (r for r in statement.rows.values() if r.status is Status.SATISFIED)
+            ends = [row.valid_until for row in rows if row.valid_until is not None]
+            return (f"{min(ends):%Y-%m-%d}" if ends else "none",)
+        case _:
+            return ()
+
+
+def check_model_tag(key: str, value: str, said: Iterable[tuple[str | None, str]]) -> None:
+    """A tag of the registered model itself: system and risk class, as an assessment or the policy's file says them.
+
+    Args:
+        key: Name of the tag.
+        value: What it is to say.
+        said: System id and risk class, as said by those who may say it.
+
+    Raises:
+        InputError: nobody says so.
+    """
+    check_name(key, MODEL_TAGS)
+    place = MODEL_TAGS.index(key)
+    if key == "aims.risk" and value not in set(RiskClass):
+        raise InputError(f"{key} is none of the risk classes", remedy="Leave it to `aims assess`")
+    if value not in {one[place] for one in said}:
+        raise InputError(f"{key} says other than the model's assessments", remedy="Leave it to `aims assess`")

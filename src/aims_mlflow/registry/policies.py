@@ -1,0 +1,111 @@
+"""The policy in force: ``aims.yaml``, read again when it changes; what is guarded is known even while it is broken."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aims_mlflow.config import Declaration, Settings, find_config, load_settings
+from aims_mlflow.config.gate import GateMode
+from aims_mlflow.config.settings import FILE_NAME
+from aims_mlflow.errors import AimsError, ConfigError
+from aims_mlflow.gate.entries import Target
+from aims_mlflow.gate.policy import guard_of, is_named
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What applies now."""
+
+    declaration: Declaration
+    """As it is; while the file is broken, the last one that was read, which still says what is guarded."""
+    broken: str = ""
+    """What is wrong with the file; empty where nothing is."""
+    known: bool = True
+    """False where the file is broken and no policy was read before it broke."""
+
+    def mode(self, model: str, target: Target) -> GateMode | None:
+        """How a move is guarded; None where it is not. What cannot be told counts as enforced."""
+        if not self.known:
+            return GateMode.ENFORCE
+        try:
+            guard = guard_of(self.declaration, str(model), target)
+        except AimsError:
+            return self.declaration.gate.mode if self.declaration.gate else GateMode.ENFORCE
+        return guard.mode if guard else None
+
+    def names(self, model: str) -> bool:
+        """Whether a rule is about the model. Where there is no policy, every model may be meant."""
+        return not self.known or self.declaration.gate is None or is_named(self.declaration, str(model))
+
+    @property
+    def trusted_keys(self) -> Mapping[str, str]:
+        """Name to public key of those who may sign assessments."""
+        return self.declaration.gate.trusted_keys if self.declaration.gate else {}
+
+
+class PolicyWatch:
+    """Gives the policy in force. A look costs one ``stat`` of the file.
+
+    Args:
+        settings: A policy that stays; None: the file ``AIMS_CONFIG`` names, or the nearest ``aims.yaml``.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._fixed = Policy(settings.declaration) if settings is not None else None
+        self._seen: tuple[object, ...] | None = None
+        self._policy = Policy(Declaration(), "never read", known=False)
+        self.unlock()
+        _KNOWN.add(self)
+
+    def unlock(self) -> None:
+        """A lock of its own, for a process forked while another thread held it."""
+        self._lock = threading.Lock()
+
+    def current(self) -> Policy:
+        """The policy in force. Nothing is raised: a broken file is said in the policy."""
+        if self._fixed is not None:
+            return self._fixed
+        try:
+            path = find_config()
+            mark = _mark(path)
+        except (ConfigError, OSError) as error:
+            path, mark = None, ("absent", str(error))
+        with self._lock:
+            if mark != self._seen:
+                self._policy = self._read(path, mark)
+                self._seen = mark
+            return self._policy
+
+    def _read(self, path: Path | None, mark: tuple[object, ...]) -> Policy:
+        before = self._policy
+        if mark[0] == "absent":
+            return Policy(before.declaration, f"{FILE_NAME} cannot be found or read", known=before.known)
+        try:
+            return Policy(load_settings(path).declaration if path else Declaration())
+        except AimsError as error:
+            text = str(error).replace(f"{path.parent}{os.sep}", "") if path else str(error)
+            return Policy(before.declaration, text, known=before.known)
+
+
+def _mark(path: Path | None) -> tuple[object, ...]:
+    if path is None:
+        return ("none",)
+    status = path.stat()
+    return (str(path), status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+_KNOWN: weakref.WeakSet[PolicyWatch] = weakref.WeakSet()
+
+
+def _unlock_all() -> None:
+    for watch in _KNOWN:
+        watch.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)
