@@ -28,7 +28,8 @@ def measure(uri: str, runs: int) -> dict:
 
     import aims_mlflow
     from aims_mlflow.attach.store import RunStore
-    from aims_mlflow.hooks import autolog as hooks
+    from aims_mlflow.hooks import steps
+    from aims_mlflow.hooks.state import process_state
 
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.set_experiment(f"bench-{time.time_ns()}").experiment_id
@@ -38,7 +39,7 @@ def measure(uri: str, runs: int) -> dict:
 
     def record(name, original):
         def call(self, *args, **kwargs):
-            if recording[0] and not nested and getattr(hooks._state().local, "busy", False):
+            if recording[0] and not nested and getattr(process_state().local, "busy", False):
                 if name == "log_artifacts":
                     copy = kept / str(len(recorded))
                     shutil.copytree(args[1], copy)
@@ -78,7 +79,7 @@ def measure(uri: str, runs: int) -> dict:
     aims_mlflow.autolog()
 
     hook_wall, attach_wall, plain_wall = [], [], []
-    original_finish = hooks.finish_run
+    original_finish = steps.finish_run
 
     def timed(*args, **kwargs):
         attaching.clear()
@@ -99,13 +100,13 @@ def measure(uri: str, runs: int) -> dict:
 
         return call
 
-    for name in ("facts", "write", "evidence_names"):
+    for name in ("facts", "write", "evidence_names", "manifest_sha256"):
         setattr(RunStore, name, part(getattr(RunStore, name)))
 
     for _ in range(runs):
-        hooks.finish_run = timed
+        steps.finish_run = timed
         one_run()
-        hooks.finish_run = original_finish
+        steps.finish_run = original_finish
         aims_mlflow.autolog(disable=True)
         target = one_run()
         wall = time.perf_counter()

@@ -483,11 +483,35 @@ class Inventing(Lenient):
     claimed = (sha("invented"),)
 
 
-@pytest.mark.parametrize("check", [Raising(), Lenient(), Inventing()], ids=lambda c: type(c).__name__)
+class Careless(Lenient):
+    """It passes on nothing, in a plain word that pydantic did not look at."""
+
+    def check(self, case):
+        """Nothing."""
+        return super().check(case).model_copy(update={"outcome": "pass"})
+
+
+@pytest.mark.parametrize("check", [Raising(), Lenient(), Inventing(), Careless()], ids=lambda c: type(c).__name__)
 def test_a_check_that_raises_or_passes_on_nothing_is_an_error_and_hides_no_other_row(check):
     found = assess(EVERYTHING, checks={**available_checks(), "DR001": check})
     assert Counter(statuses(found).values()) == {Status.ERROR: 4, Status.SATISFIED: 66}
     assert statuses(found)["A.7.4"] is Status.ERROR
+
+
+@pytest.mark.parametrize("evidence", [[], GOOD[:3], EVERYTHING], ids=["nothing", "little", "everything"])
+def test_the_bytes_of_an_assessment_are_the_canonical_ones_also_the_second_time(evidence):
+    for source in (DECLARATION, Declaration()):
+        for _ in range(2):
+            found = assess(evidence, source, declaration_sha256=sha("aims"), undeclared=("findings", "system.id"))
+            assert found.canonical == canonical_json(found)
+
+
+def test_a_failed_collector_shows_in_rows_that_have_nothing_else_after_they_were_found_blank():
+    before = statuses(assess([]))
+    after = statuses(assess([failed_capture("data_quality")]))
+    assert before["A.7.4"] is Status.NO_EVIDENCE
+    assert after["A.7.4"] is Status.ERROR
+    assert statuses(assess([])) == before
 
 
 def test_a_time_without_a_zone_is_refused():

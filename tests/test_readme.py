@@ -126,7 +126,7 @@ def test_python_runs(block, trained, tmp_path):
         assert out.strip()
 
 
-@pytest.mark.parametrize("block", of("bash"), ids=str)
+@pytest.mark.parametrize("block", [b for b in of("bash") if b.page != "gate.md"], ids=str)
 def test_the_commands_of_a_block_run(block, tmp_path):
     folder = Folder(tmp_path)
     for line in block.text.splitlines():

@@ -31,6 +31,17 @@ def _load(tmp_path, content):
     return load_catalog([path])
 
 
+def test_a_file_is_parsed_once_and_read_anew_as_soon_as_it_says_something_else(tmp_path):
+    first = _load(tmp_path, _file())
+    assert _load(tmp_path, _file()) is first
+    changed = _load(tmp_path, _file(rows=[_row(title="another title")]))
+    assert changed.row("X-1").title == "another title"
+    assert changed.sha256 != first.sha256
+    (tmp_path / "own.yaml").unlink()
+    with pytest.raises(CatalogError, match="cannot be read"):
+        load_catalog([tmp_path / "own.yaml"])
+
+
 def test_the_example_adds_its_rows_after_the_seventy():
     catalog = load_catalog([EXAMPLE])
     assert catalog.ids[-2:] == ("MR-1", "MR-2")

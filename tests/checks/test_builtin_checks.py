@@ -8,7 +8,15 @@ import pytest
 
 from aims_mlflow.assessment import Outcome
 from aims_mlflow.catalog import load_catalog
-from aims_mlflow.checks import BUILTIN, Case, Pool, advice_of, available_checks, title_of
+from aims_mlflow.checks import (
+    ALIKE_WITHOUT_EVIDENCE,
+    BUILTIN,
+    Case,
+    Pool,
+    advice_of,
+    available_checks,
+    title_of,
+)
 from aims_mlflow.config import Declaration
 from aims_mlflow.controls import Requirement
 from aims_mlflow.evidence import Basis, DatasetRef, EvidenceStatus, LineageEdge, RuleVerdict, RunRef, Subject, Verdict
@@ -67,6 +75,28 @@ def test_every_check_says_what_it_holds_and_what_to_do(made):
     assert title_of(made()).endswith(".")
     assert len(title_of(made())) < 100
     assert len(advice_of(made())) > 20
+
+
+ALL_KINDS = [
+    run(), environment(), model(), lineage(), declared_record(), dataset(TRAINING), dataset(TEST), quality(TRAINING),
+    drift(TEST), performance(), fairness(), attestation("ai_policy"), custom("incident"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "requirement"), [(r, q) for r in CATALOG.rows.values() for q in r.requires])
+def test_without_evidence_of_its_kinds_a_check_says_the_same_whatever_else_is_on_file(row, requirement):
+    check = available_checks()[requirement.check]
+    others = [record for record in ALL_KINDS if record.kind not in requirement.evidence]
+    said = {
+        check.check(Case(row, requirement, Pool.of(evidence, subject=about, at=AT, declaration=source), age))
+        for evidence, about, source, age in (
+            ([], Subject(), Declaration(), None),
+            (others, SUBJECT, declaration(), timedelta(days=3)),
+            (others[:3], SUBJECT, Declaration(), timedelta(0)),
+        )
+    }
+    assert all(one.outcome is Outcome.MISSING for one in said) or type(check) not in ALIKE_WITHOUT_EVIDENCE
+    assert len(said) == 1 or type(check) not in ALIKE_WITHOUT_EVIDENCE
 
 
 @pytest.mark.parametrize("check", sorted(CATALOG.checks))

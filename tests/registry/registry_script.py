@@ -133,7 +133,7 @@ def _moves(s: Recorder) -> None:
     s.get_latest_versions("m", ["Production"])
     s.search_model_versions("name='m'")
     s.search_model_versions("tags.t = '1'", max_results=1)
-    s.search_registered_models("name LIKE 'm%'", max_results=1, order_by=["name ASC"])
+    s.search_registered_models("name LIKE 'm'", max_results=1, order_by=["name ASC"])
     s.get_registered_model("m")
     s.delete_registered_model_alias("m", "other")
     s.delete_registered_model_alias("m", "other")
@@ -233,7 +233,7 @@ def _endings(s: Recorder) -> None:
     s.delete_registered_model("n")
     s.get_registered_model("n")
     s.delete_registered_model("copied")
-    s.search_registered_models()
+    s.search_registered_models("name = 'n'")
 
 
 def signatures(store: Any) -> dict[str, str]:

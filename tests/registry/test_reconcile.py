@@ -22,8 +22,9 @@ from watch_kit import (
 
 from aims_mlflow.errors import ConfigError, InputError
 from aims_mlflow.evidence import sha256_of
-from aims_mlflow.gate.entries import FailedEntry, FoundEntry
+from aims_mlflow.gate.entries import FailedEntry, FoundEntry, Level, MoveEntry
 from aims_mlflow.registry.anchors import default_anchors
+from aims_mlflow.registry.keys import server_key
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.reconcile.reading import versions_of
 
@@ -165,8 +166,6 @@ def test_what_serves_on_an_old_assessment_lapses_and_is_tagged_where_asked_to(cl
 
 
 def test_the_level_says_who_decided_and_what_is_only_observed_is_said(client, tmp_path):
-    from aims_mlflow.gate.entries import Level
-
     version = version_with_evidence(client)
     set_alias(client, "credit", version.version, level=Level.ENFORCED)
     later = datetime.now(UTC) + timedelta(days=31)
@@ -269,6 +268,16 @@ def test_a_log_cut_short_is_found_by_the_anchor_file(client, mlflow_store):
     assert "log" in kinds(sweep())
     default_anchors().unlink()
     assert sweep().clean  # without its anchor nobody could tell
+
+
+def test_an_entry_that_only_says_it_is_the_servers_is_found_where_the_servers_key_is_known(client):
+    version = version_with_evidence(client)
+    server_key()
+    forged = {"number": 1, "at": datetime.now(UTC), "model": "credit", "version": "1", "level": Level.ENFORCED}
+    move = {"target": CHAMPION, "operation": "set_registered_model_alias", "outcome": "allow", "mode": "enforce"}
+    TransitionLog(client).append(MoveEntry(**forged, **move))
+    client.set_registered_model_alias("credit", "champion", version.version)
+    assert "log" in kinds(sweep())
 
 
 # (g) tags

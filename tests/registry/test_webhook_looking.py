@@ -109,11 +109,6 @@ def test_an_alias_that_names_no_version_that_exists_stops_nothing(client, mlflow
     client.set_registered_model_alias("credit", "other", version.version)
     version_with_evidence(client, assessed=False)
     sql(mlflow_store, "DELETE FROM model_versions WHERE version = ?", int(version.version))
-    sql(
-        mlflow_store,
-        "INSERT OR IGNORE INTO registered_model_aliases (alias, version, name) VALUES ('champion', 1, ?)",
-        "credit",
-    )
     assessor = Assessor()
     watching = looker(client, revert=True, assessor=assessor)
     assert watching.look("credit").reverted == ("champion",)

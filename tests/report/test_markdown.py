@@ -24,6 +24,10 @@ HOSTILE = (
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
+def test_a_printable_text_holds_nothing_that_has_to_be_made_visible():
+    assert all(clean(chr(n)) == chr(n) for n in range(0x110000) if chr(n).isprintable())
+
+
 def rendered(text: str) -> str:
     return READER.render(text)
 

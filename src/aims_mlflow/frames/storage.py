@@ -14,6 +14,12 @@ from aims_mlflow.frames.kinds import ColumnKind, inferred, is_polars_series
 
 _T = TypeVar("_T")
 
+_BLOCK = 1 << 14
+"""Rows handled at a time where that saves an array over all of them."""
+
+_FEW = 1000
+"""Distinct texts up to which they are coded block by block."""
+
 
 @dataclass(frozen=True)
 class Plain:
@@ -40,6 +46,13 @@ class Coded:
 
     codes: np.ndarray
     levels: Sequence[Any]
+
+    def used(self) -> list[int]:
+        """Places of the levels that occur, ascending."""
+        held = np.zeros(len(self.levels) + 1, dtype=bool)
+        for start in range(0, len(self.codes), _BLOCK):
+            held[self.codes[start : start + _BLOCK]] = True  # missing ones, -1, mark the place after the last level
+        return np.flatnonzero(held[:-1]).tolist()
 
 
 @dataclass(frozen=True)
@@ -162,25 +175,58 @@ def _arrow_plain(chunks: Any, zone: str = "") -> Plain:
 def _arrow_coded(chunks: Any) -> Coded:
     import pyarrow as pa
 
+    if not len(chunks):
+        return Coded(np.empty(0, dtype=np.int64), [])
     whole = chunks.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0) if whole.num_chunks else pa.array([], type=whole.type)
+        whole = whole.chunk(0)
     levels = whole.dictionary.to_pylist()
     indices = whole.indices
-    codes = indices.cast("int64").fill_null(-1) if indices.null_count else indices
-    plain = codes.to_numpy().astype(np.int64, copy=False)
+    if pa.types.is_unsigned_integer(indices.type):
+        indices = indices.cast("int64")
+    plain = (indices.fill_null(-1) if indices.null_count else indices).to_numpy()
     if None in levels or len(set(map(repr, levels))) < len(levels):
         first: dict[str, int] = {}
         to_first = [
             first.setdefault(repr(level), place) if level is not None else -1 for place, level in enumerate(levels)
         ]
-        plain = np.asarray([*to_first, -1], dtype=np.int64)[plain]
+        plain = np.asarray([*to_first, -1], dtype=np.int32)[plain]
     return Coded(plain, levels)
 
 
 def encode_text(text: Text) -> Coded:
     """Text as codes into its distinct values, in order of appearance."""
     return _arrow_coded(text.chunks.dictionary_encode())
+
+
+def encode_few(text: Text) -> Coded | None:
+    """The same for texts of at most a thousand distinct values, block by block, two bytes a code; None for others."""
+    places: dict[Any, int] = {None: -1}
+    codes = np.empty(len(text.chunks), dtype=np.int16)
+    done = 0
+    for chunk in text.chunks.chunks:
+        for start in range(0, len(chunk), _BLOCK):
+            block = chunk.slice(start, _BLOCK).dictionary_encode()
+            if len(block.dictionary) + len(places) > 2 * _FEW:
+                return None
+            to_place = [places.setdefault(level, len(places) - 1) for level in block.dictionary.to_pylist()]
+            if len(places) > _FEW + 1:
+                return None
+            indices = block.indices.fill_null(len(to_place)) if block.indices.null_count else block.indices
+            codes[done : done + len(block)] = np.array([*to_place, -1], dtype=np.int16)[indices.to_numpy()]
+            done += len(block)
+    del places[None]
+    return Coded(codes, list(places))
+
+
+def tally_codes(codes: np.ndarray, levels: int) -> np.ndarray:
+    """How many rows hold each code from 0 to ``levels - 1``; -1 is left out."""
+    held = np.zeros(levels + 1, dtype=np.int64)
+    # Many rows at a time where levels are many: each block costs a pass over them.
+    block = max(_BLOCK, 4 * levels)
+    for start in range(0, len(codes), block):
+        held += np.bincount(codes[start : start + block].astype(np.int64) + 1, minlength=levels + 1)
+    return held[1:]
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:

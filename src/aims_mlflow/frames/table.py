@@ -13,7 +13,17 @@ import pandas as pd
 from aims_mlflow.errors import InputError
 from aims_mlflow.frames.kinds import ColumnKind, is_polars_series, kind_of
 from aims_mlflow.frames.sources import Source, source_of
-from aims_mlflow.frames.storage import Coded, Objects, Plain, Text, encode_text, plain_of_objects, storage_of
+from aims_mlflow.frames.storage import (
+    Coded,
+    Objects,
+    Plain,
+    Text,
+    encode_few,
+    encode_text,
+    plain_of_objects,
+    storage_of,
+    tally_codes,
+)
 from aims_mlflow.frames.tokens import NULL, token
 
 
@@ -75,6 +85,28 @@ class Column:
                 return _codes_by_token(storage.values)
             storage = plain
         return _plain_codes(storage)
+
+    def tallies(self) -> tuple[list[Any], np.ndarray]:
+        """The distinct values ``codes`` lists, in no promised order, and how many rows hold each."""
+        codes, levels = self.short_codes() or self.codes()
+        return levels, tally_codes(codes, len(levels))
+
+    def short_codes(self) -> tuple[np.ndarray, list[Any]] | None:
+        """What ``codes`` says, in two bytes a row; None for anything but text of at most a thousand distinct values."""
+        storage = storage_of(self.raw) if self.kind is ColumnKind.STRING else None
+        coded = encode_few(storage) if isinstance(storage, Text) else None
+        return None if coded is None else (coded.codes, list(coded.levels))
+
+    def at(self, rows: slice | np.ndarray) -> Column:
+        """The column with some of its rows only, by position; a slice copies nothing."""
+        raw = self.raw
+        if isinstance(raw, pd.Series):
+            raw = raw.iloc[rows]
+        elif isinstance(rows, slice) or isinstance(raw, np.ndarray) or is_polars_series(raw):
+            raw = raw[rows]
+        else:
+            raw = raw.take(rows)
+        return Column(self.name, self.kind, self.dtype, raw)
 
     def missing(self) -> int:
         """Number of rows that are null or NaN."""
@@ -146,12 +178,11 @@ def _seconds(value: Any) -> float:
 
 def _used(coded: Coded) -> tuple[np.ndarray, list[Any]]:
     codes = np.asarray(coded.codes)
-    counts = np.bincount(codes.astype(np.intp, copy=False) + 1, minlength=len(coded.levels) + 1)[1:]
-    used = np.flatnonzero(counts).tolist()
+    used = coded.used()
     if len(used) == len(coded.levels):
         return codes, list(coded.levels)
-    place = np.full(len(coded.levels) + 1, -1, dtype=np.int64)
-    place[used] = np.arange(len(used))
+    place = np.full(len(coded.levels) + 1, -1, dtype=np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
     return place[codes], [coded.levels[level] for level in used]
 
 

@@ -143,39 +143,32 @@ def _count_equal(values: Values, value: float) -> int:
 
 
 def counts_of_labels(
-    reference: tuple[NDArray[Any], Sequence[Any]], current: tuple[NDArray[Any], Sequence[Any]]
+    reference: tuple[Sequence[Any], Ints],
+    current: tuple[Sequence[Any], Ints],
+    codes: Callable[[], Iterable[tuple[NDArray[Any], Sequence[Any]]]],
 ) -> Counts:
-    """Counts of a column of labels from codes (-1 where missing) and the labels they stand for, of either side.
+    """Counts of a column of labels from the distinct labels of either side and how many rows hold each.
 
     Labels of the two sides are the same category where Python calls them equal. Infinite labels are left out.
+    ``codes`` gives each side's row by row: codes (-1 where missing) and the labels they stand for.
     """
     place: dict[Any, int] = {}
-    maps = [
-        np.array([*(_place(label, place) for label in labels), -1], dtype=np.int64)
-        for _, labels in (reference, current)
-    ]
+    maps = [np.array([_place(label, place) for label in labels], dtype=np.int64) for labels, _ in (reference, current)]
     sides = []
-    for (codes, labels), to_place in zip((reference, current), maps, strict=True):
-        held = np.zeros(len(labels), dtype=np.int64)
-        for start in range(0, len(codes), _label_block(labels)):
-            held += np.bincount(
-                codes[start : start + _label_block(labels)].astype(np.int64) + 1, minlength=len(labels) + 1
-            )[1:]
+    for (_, held), to_place in zip((reference, current), maps, strict=True):
         side = np.zeros(len(place), dtype=np.int64)
-        kept = to_place[:-1] >= 0
-        np.add.at(side, to_place[:-1][kept], held[kept])
+        kept = to_place >= 0
+        np.add.at(side, to_place[kept], held[kept])
         sides.append(side)
 
     def rows() -> tuple[Ints, Ints]:
-        both = [to_place[codes] for (codes, _), to_place in zip((reference, current), maps, strict=True)]
-        return both[0][both[0] >= 0], both[1][both[1] >= 0]
+        both = []
+        for of_rows, labels in codes():
+            placed = np.array([*(_place(label, place) for label in labels), -1], dtype=np.int64)[of_rows]
+            both.append(placed[placed >= 0])
+        return both[0], both[1]
 
     return Counts(sides[0], sides[1], first=_first(place), rows=rows)
-
-
-def _label_block(labels: Sequence[Any]) -> int:
-    """Rows counted at a time: many where labels are many, since each block costs a pass over them."""
-    return max(BLOCK, 4 * len(labels))
 
 
 def _place(label: Any, place: dict[Any, int]) -> int:

@@ -197,19 +197,19 @@ def _plan_labels(name: str, left: Column, right: Column, columns: Columns) -> Pl
         return NotTested(
             "unsupported", "the column changed its type: category in the reference, float in the current data"
         )
-    sides = [column.codes() for column in (left, right)]
-    rows = [int(np.count_nonzero(codes >= 0)) for codes, _ in sides]
-    distinct = len(sides[1][1])
+    sides = [column.tallies() for column in (left, right)]
+    rows = [int(held.sum()) for _, held in sides]
+    distinct = len(sides[1][0])
     mostly_distinct = distinct > rows[1] * 0.5
     if right.kind is ColumnKind.STRING and mostly_distinct and name not in columns.categorical:
-        texts = [_texts(codes, labels) for codes, labels in sides]
-        if all(len(labels) == n for (_, labels), n in zip(sides, rows, strict=True)) and _single_words(texts):
+        texts = [_texts(*column.codes()) for column in (left, right)]
+        if all(len(labels) == n for (labels, _), n in zip(sides, rows, strict=True)) and _single_words(texts):
             reason = "an identifier: all values distinct single words (list it under columns.categorical to test it)"
             return NotTested("id", reason, open=False)
         return Plan("text", "text", Texts(*texts), 6, rows[0], rows[1])
     if right.kind is ColumnKind.MIXED and mostly_distinct and distinct > 20:
         return NotTested("unsupported", "values of several types, mostly distinct, have no drift method")
-    counts = counts_of_labels(*sides)
+    counts = counts_of_labels(sides[0], sides[1], lambda: (left.codes(), right.codes()))
     if not counts.n or not counts.m:
         return NotTested(
             "categorical", f"the {'reference' if not counts.n else 'current data'} has no finite value in this column"

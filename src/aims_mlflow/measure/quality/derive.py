@@ -9,7 +9,7 @@ from typing import Any
 from aims_mlflow.config.models import Columns, DataQualityPolicy
 from aims_mlflow.frames import ColumnKind
 from aims_mlflow.measure.quality.profile import ColumnProfile, Profile
-from aims_mlflow.measure.quality.suite import Severity, Suite, SuiteRule
+from aims_mlflow.measure.quality.suite import EveryColumn, Severity, Suite, SuiteRule
 
 _NUMBER_TYPES = (
     "int8",
@@ -32,6 +32,10 @@ _NUMBER_TYPES = (
 
 A derived rule on types is judged after nullable and Arrow types have been turned into NumPy's (``values.judged``)."""
 
+_SOME = 1e-9
+"""Share of rows with a value that a column has as soon as it has one (in data of up to 1e9 rows)."""
+
+_NOT_NULL = "expect_column_values_to_not_be_null"
 _ZONE = re.compile(r"tz=|, *[A-Z+-]|time_zone='")
 _TIME_TYPES = ("datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]")
 
@@ -46,15 +50,16 @@ def derive_suite(
 ) -> Suite:
     """The rules that follow from the declaration and, if there is one, the reference data's profile.
 
-    From the declaration alone: there are rows; the target (where the data is labelled), sensitive, time and id columns
-    exist; the target has no nulls; the ids have none and are unique (a warning as long as no reference shows that they
-    are meant to be).
+    From the declaration alone: there are rows and columns; every column not ignored holds a value; the target (where
+    the data is labelled), sensitive, time and id columns exist; the target has no nulls; the ids have none and are
+    unique (a warning as long as no reference shows that they are meant to be). A column that may be empty gets a rule
+    of its own in ``aims.yaml``: ``expect_column_values_to_not_be_null`` with ``mostly: 0``.
 
     From the profile, for each column not ignored: it exists; its share of nulls is at most the reference's plus
-    ``max_missing_increase``; numbers, truth values and times keep to their kind of type; numbers stay within the
-    reference's 1 %-99 % range plus ``range_margin`` of its width, apart from the share of the reference's own rows that
-    do not, plus ``unseen_share``; labels are those of the reference apart from ``unseen_share`` of the rows, where the
-    reference has at most ``max_categories``.
+    ``max_missing_increase``, and never 1; numbers, truth values and times keep to their kind of type; numbers stay
+    within the reference's 1 %-99 % range plus ``range_margin`` of its width, apart from the share of the reference's
+    own rows that do not, plus ``unseen_share``; labels are those of the reference apart from ``unseen_share`` of the
+    rows, where the reference has at most ``max_categories``.
 
     Args:
         policy: The limits, from ``aims.yaml``.
@@ -67,17 +72,20 @@ def derive_suite(
         SuiteRule("expect_table_row_count_to_be_between", {"min_value": 1}, source="derived"),
         *_declared(columns, profile, labelled=labelled),
     ]
+    kept: list[ColumnProfile] = []
     if profile is not None:
         left_out = {*columns.ignore, columns.prediction, columns.probability}
         if not labelled:
             left_out.add(columns.target)
         kept = [column for column in profile.columns if column.name not in left_out]
-        if kept:
-            there = {"column_set": [column.name for column in kept], "exact_match": False}
-            rules.append(_rule("expect_table_columns_to_match_set", there))
-        for column in kept:
-            rules.extend(_profiled(column, policy, columns))
-    return Suite(name, tuple(rules))
+    if kept:
+        there = {"column_set": [column.name for column in kept], "exact_match": False}
+        rules.append(_rule("expect_table_columns_to_match_set", there))
+    else:
+        rules.append(_rule("expect_table_column_count_to_be_between", {"min_value": 1}))
+    for column in kept:
+        rules.extend(_profiled(column, policy, columns))
+    return Suite(name, tuple(rules), EveryColumn(_rule(_NOT_NULL, {"mostly": _SOME}), frozenset(columns.ignore)))
 
 
 def _rule(kind: str, kwargs: dict[str, Any], severity: Severity = "critical") -> SuiteRule:
@@ -90,7 +98,7 @@ def _declared(columns: Columns, profile: Profile | None, *, labelled: bool) -> I
     for name in named:
         yield _rule("expect_column_to_exist", {"column": name})
     for name in dict.fromkeys(n for n in (target, *columns.ids) if n is not None):
-        yield _rule("expect_column_values_to_not_be_null", {"column": name})
+        yield _rule(_NOT_NULL, {"column": name})
     yield from _unique(columns, profile)
 
 
@@ -112,8 +120,8 @@ def _profiled(column: ColumnProfile, policy: DataQualityPolicy, columns: Columns
     if name in columns.ids:
         return
     allowed = round(column.missing_share + policy.max_missing_increase, 6)
-    if name != columns.target and allowed < 1:
-        yield _rule("expect_column_values_to_not_be_null", {"column": name, "mostly": round(1 - allowed, 6)})
+    if name != columns.target:
+        yield _rule(_NOT_NULL, {"column": name, "mostly": max(round(1 - allowed, 6), _SOME)})
     types = _types(column)
     if types and column.missing_share < 1:
         yield _rule("expect_column_values_to_be_in_type_list", {"column": name, "type_list": list(types)})

@@ -25,6 +25,7 @@ from aims_mlflow.frames import Table
 from aims_mlflow.measure.quality.library import engine_version, library
 from aims_mlflow.measure.quality.outcome import Job, Outcome, number_of
 from aims_mlflow.measure.quality.public_path import run_public
+from aims_mlflow.measure.quality.repeats import NULLS, ROWS, counted
 from aims_mlflow.measure.quality.suite import SuiteRule
 from aims_mlflow.measure.quality.values import NO_NAME, frame_of, header_of
 
@@ -53,6 +54,7 @@ _ON_HEADER = frozenset(
     }
 )
 _COLUMNS_SET = "expect_table_columns_to_match_set"
+_NOT_NULL = "expect_column_values_to_not_be_null"
 _ON_TYPE = frozenset(
     {
         "expect_column_type_to_be",
@@ -191,9 +193,10 @@ def _run_direct(table: Table, jobs: Sequence[Job]) -> dict[int, Outcome]:
         if kind == "condition":
             outcomes.update(_run_conditional(table, members[0]))
             continue
-        frame = _frame(table, kind, names)
+        frame = _frame(table, kind, names, coded=all(_is_on_labels(job.rule) for job in members))
         for start in range(0, len(members), _TOGETHER):
             outcomes.update(_resolve(frame, members[start : start + _TOGETHER]))
+        del frame  # before the next one is made
     return outcomes
 
 
@@ -212,14 +215,19 @@ def _group(job: Job) -> tuple[Any, ...]:
     return "whole", job.place
 
 
-def _frame(table: Table, kind: str, names: Sequence[str]) -> pd.DataFrame:
+def _is_on_labels(rule: SuiteRule) -> bool:
+    """Whether a category says as much as the text itself; whoever writes a rule of his own may mean the text."""
+    return rule.source == "derived" and rule.type in {_NOT_NULL, "expect_column_values_to_be_in_set"}
+
+
+def _frame(table: Table, kind: str, names: Sequence[str], *, coded: bool) -> pd.DataFrame:
     if kind == "count":
         return pd.DataFrame(index=pd.RangeIndex(table.rows))
     if kind == "header":
         return header_of(table)
     if kind == "whole":
         return table.pandas()
-    return frame_of(table, dict.fromkeys(names), as_stored=kind == "type")
+    return frame_of(table, dict.fromkeys(names), as_stored=kind == "type", coded=coded)
 
 
 def _run_conditional(table: Table, job: Job) -> dict[int, Outcome]:
@@ -256,25 +264,41 @@ def _evaluate(frame: pd.DataFrame, jobs: Sequence[Job]) -> dict[int, Outcome]:
     found = _direct()
     assert found is not None  # noqa: S101  (for the type checker: run_rules asked)
     engine_class, calculator_class = found
-    causes: dict[Any, str] = {}
     engine = engine_class(caching=False)
     engine.load_batch_data("batch", frame)
+    try:
+        return _evaluate_with(engine, calculator_class, frame, jobs)
+    finally:
+        # The engine and its batch hold each other: the frame would stay until Python next looks for cycles.
+        with contextlib.suppress(AttributeError):
+            engine.batch_manager.batch_data_cache.clear()
+
+
+def _evaluate_with(engine: Any, calculator_class: Any, frame: pd.DataFrame, jobs: Sequence[Job]) -> dict[int, Outcome]:
+    causes: dict[Any, str] = {}
     engine.resolve_metrics = _watched(engine.resolve_metrics, causes)
     calculator = calculator_class(execution_engine=engine, show_progress_bars=False)
     needs = [
         job.expectation.get_validation_dependencies(execution_engine=engine, runtime_configuration=_format())
         for job in jobs
     ]
+    by_hand = [counted(frame, job, need.metric_configurations) for job, need in zip(jobs, needs, strict=True)]
     graph = calculator.build_metric_dependency_graph(
-        metric_configurations=[metric for need in needs for metric in need.get_metric_configurations()],
+        metric_configurations=[
+            metric
+            for need, own in zip(needs, by_hand, strict=True)
+            if own is None
+            for metric in need.get_metric_configurations()
+        ],
         runtime_configuration=_format(),
     )
     metrics, aborted = calculator.resolve_validation_graph(graph=graph, runtime_configuration=_format())
     if aborted:
         raise _MetricError(next((causes[key] for key in aborted if key in causes), "MetricResolutionError"))
     outcomes = {}
-    for job, need in zip(jobs, needs, strict=True):
-        own = {name: metrics[metric.id] for name, metric in need.metric_configurations.items()}
+    for job, need, own in zip(jobs, needs, by_hand, strict=True):
+        if own is None:
+            own = {name: metrics[metric.id] for name, metric in need.metric_configurations.items()}
         answer = job.expectation._validate(
             metrics=own, runtime_configuration={"result_format": need.result_format}, execution_engine=engine
         )
@@ -310,24 +334,41 @@ def _outcome(expectation: Any, metrics: dict[str, Any], answer: Any) -> Outcome:
         return Outcome(verdict, observed=number_of(result.get("observed_value")))
     considered = metrics.get(f"{mapped}.filtered_row_count")
     if considered is None:
-        considered = metrics["table.row_count"]
+        considered = metrics[ROWS]
         if mapped not in _NOT_SKIPPING_NULLS:
-            considered -= metrics["column_values.nonnull.unexpected_count"]
+            considered -= metrics[NULLS]
     return Outcome(verdict, considered=int(considered), unexpected=int(broken))
 
 
 def _weighed(table: Table, rule: SuiteRule, outcome: Outcome) -> Outcome:
     """The outcome with the rows a column's number was taken from, and a pass that judged nothing called vacuous."""
-    if rule.type == _COLUMNS_SET and outcome.verdict is RuleVerdict.FAIL:
-        return replace(outcome, reason=_odd_columns(table, rule))
+    if outcome.verdict is RuleVerdict.FAIL:
+        outcome = replace(outcome, reason=_reason_of_failure(table, rule))
     if outcome.verdict in (RuleVerdict.ERROR, RuleVerdict.UNKNOWN) or rule.type in _ON_COUNT | _ON_HEADER:
         return outcome
     if outcome.considered is None and rule.columns and rule.type not in _ON_TYPE and "row_condition" not in rule.kwargs:
         missing = 0 if rule.type in _OVER_ALL_ROWS else max(table[name].missing() for name in rule.columns)
         outcome = replace(outcome, considered=table.rows - missing)
-    if outcome.verdict is RuleVerdict.PASS and (table.rows == 0 or outcome.considered == 0):
+    if outcome.verdict is not RuleVerdict.PASS:
+        return outcome
+    # Great Expectations judges the type of a column of objects by its values.
+    untyped = rule.type in _ON_TYPE and any(table[name].missing() == table.rows for name in rule.columns)
+    if table.rows == 0 or outcome.considered == 0 or untyped:
         return replace(outcome, verdict=RuleVerdict.VACUOUS, reason="there was nothing to judge")
     return outcome
+
+
+def _reason_of_failure(table: Table, rule: SuiteRule) -> str:
+    """What a number of broken rows does not say; empty where it says all."""
+    if rule.type == _COLUMNS_SET:
+        return _odd_columns(table, rule)
+    if rule.type in _ON_COUNT and table.rows == 0:
+        return "the data has no rows"
+    if rule.type in _ON_HEADER and not table.columns:
+        return "the data has no columns"
+    if rule.type == _NOT_NULL and table.rows and all(table[n].missing() == table.rows for n in rule.columns):
+        return "the column holds no value"
+    return ""
 
 
 def _odd_columns(table: Table, rule: SuiteRule) -> str:

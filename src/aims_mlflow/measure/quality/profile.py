@@ -10,6 +10,7 @@ import numpy as np
 
 from aims_mlflow.config.models import Columns, DataQualityPolicy, PrivacyPolicy
 from aims_mlflow.frames import Column, ColumnKind, Table
+from aims_mlflow.measure.quality.repeats import is_countable, repeated_rows
 from aims_mlflow.measure.quality.values import stored
 
 _SAMPLE = 100_000
@@ -17,7 +18,7 @@ _SAMPLE = 100_000
 0.03 percentage points (one standard error), far inside the margin a rule adds."""
 
 _FEW_ROWS = 20_000
-"""Rows looked at first to see whether a column has too many distinct values for a set."""
+"""Rows whose distinct values are looked up at a time, until there are too many for a set."""
 
 _TAIL = 0.01
 _DIGITS = 3
@@ -92,8 +93,8 @@ def _profile(
         return replace(own, unique=_is_unique(column))
     coded = column.name in columns.categorical
     if column.kind in _NUMERIC and not coded:
-        numbers = column.numbers()
-        low, high, outside = _range(numbers if drawn is None else numbers[drawn], policy, privacy.smallest_cell)
+        numbers = (column if drawn is None else column.at(drawn)).numbers()
+        low, high, outside = _range(numbers, policy, privacy.smallest_cell)
         return replace(own, low=low, high=high, outside_share=outside)
     if column.kind in _LABELS or (coded and column.kind is ColumnKind.INTEGER):
         return replace(own, categories=_categories(column, policy.max_categories))
@@ -103,19 +104,19 @@ def _profile(
 def _range(
     values: np.ndarray, policy: DataQualityPolicy, smallest_cell: int
 ) -> tuple[float | None, float | None, float]:
-    present = values[~np.isnan(values)]
-    values = present[np.isfinite(present)]
-    if len(values) < 4 * smallest_cell:
+    finite = values[np.isfinite(values)]
+    if len(finite) < 4 * smallest_cell:
         return None, None, 0.0
-    rank = max(math.ceil(_TAIL * len(values)), smallest_cell) - 1
-    ordered = np.partition(values, [rank, len(values) - 1 - rank])
-    low, high = float(ordered[rank]), float(ordered[len(values) - 1 - rank])
+    rank = max(math.ceil(_TAIL * len(finite)), smallest_cell) - 1
+    finite.partition([rank, len(finite) - 1 - rank])
+    low, high = float(finite[rank]), float(finite[len(finite) - 1 - rank])
     width = high - low
     if not math.isfinite(width):
         return None, None, 0.0
     low, high = _outwards(low - policy.range_margin * width, high + policy.range_margin * width, width)
-    outside = int(np.count_nonzero((present < low) | (present > high)))
-    return low, high, _share(outside, len(present), smallest_cell)
+    present = len(values) - int(np.count_nonzero(np.isnan(values)))
+    outside = int(np.count_nonzero(values < low)) + int(np.count_nonzero(values > high))
+    return low, high, _share(outside, present, smallest_cell)
 
 
 def _share(count: int, rows: int, smallest_cell: int) -> float:
@@ -143,19 +144,19 @@ def _rounded(value: float, power: int, toward: Any) -> float:
 
 def _is_unique(column: Column) -> bool | None:
     """Whether no value occurs twice, missing ones apart; None where the values cannot be compared (lists, dicts)."""
-    values = stored(column).dropna()
-    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":
-        ordered = np.sort(values.to_numpy())  # a hash table of the values would take three times the memory
-        return not bool((ordered[1:] == ordered[:-1]).any())
+    values = stored(column)
+    if is_countable(values.dtype):
+        return repeated_rows(values.to_numpy()) == 0
     try:
-        return bool(values.is_unique)
+        return bool(values.dropna().is_unique)
     except TypeError:
         return None
 
 
 def _categories(column: Column, most: int) -> tuple[Any, ...] | None:
-    few = column.raw[:_FEW_ROWS]
-    if len(column) > _FEW_ROWS and len(Column(column.name, column.kind, column.dtype, few).codes()[1]) > most:
-        return None
-    found = column.codes()[1]
-    return tuple(sorted(found, key=str)) if 0 < len(found) <= most else None
+    found: dict[Any, None] = {}
+    for start in range(0, len(column), _FEW_ROWS):
+        found.update(dict.fromkeys(column.at(slice(start, start + _FEW_ROWS)).codes()[1]))
+        if len(found) > most:
+            return None
+    return tuple(sorted(found, key=str)) or None

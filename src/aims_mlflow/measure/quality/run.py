@@ -15,13 +15,13 @@ from aims_mlflow.measure.quality.great_expectations import run_rules
 from aims_mlflow.measure.quality.library import engine_version
 from aims_mlflow.measure.quality.profile import Profile
 from aims_mlflow.measure.quality.suite import Suite
-from aims_mlflow.measure.quality.verdict import counts, overall
+from aims_mlflow.measure.quality.verdict import counts, empty_columns, overall
 
 Engine = Literal["direct", "public"]
 
 _METHOD = (
-    "Great Expectations' expectations over the full data, judged by its pandas engine; its verdicts, told "
-    "apart further into vacuous, error and unknown."
+    "Great Expectations' expectations over the full data, judged by its pandas engine (which rows of plain numbers "
+    "repeat is counted by sorting); its verdicts, told apart further into vacuous, error and unknown."
 )
 
 
@@ -86,22 +86,28 @@ def measure_quality(
         engine: ``direct`` calls Great Expectations' engine; ``public`` takes its documented path, for a cross-check.
     """
     privacy, columns = privacy or PrivacyPolicy(), columns or Columns()
-    outcomes = run_rules(table, rules.rules, public=engine == "public")
+    put = rules.over(table.names).rules
+    outcomes = run_rules(table, put, public=engine == "public")
     results = tuple(
         rule_result(
             rule, outcome, smallest_cell=privacy.smallest_cell, safe_labels=columns.safe_labels, rows=table.rows
         )
-        for rule, outcome in zip(rules.rules, outcomes, strict=True)
+        for rule, outcome in zip(put, outcomes, strict=True)
     )
-    verdict, reason = overall(results)
-    sources = {rule.source for rule in rules.rules}
+    verdict, reason = overall(results, table)
+    sources = {rule.source for rule in put}
     return QualityPayload(
         rules=results,
         suite_sha256=rules.sha256,
         suite_name=rules.name,
         verdict=verdict,
         reason=reason,
-        numbers={**counts(results), "rows": table.rows, "columns": len(table.columns)},
+        numbers={
+            **counts(results),
+            "rows": table.rows,
+            "columns": len(table.columns),
+            "empty_columns": len(empty_columns(table)),
+        },
         thresholds=(
             Threshold(name="failed_critical", op="<=", value=0, source="method"),
             Threshold(name="errors", op="<=", value=0, source="method"),
@@ -111,7 +117,7 @@ def measure_quality(
         parameters={
             "engine_path": engine,
             "smallest_cell": privacy.smallest_cell,
-            "rule_sources": {source: sum(r.source == source for r in rules.rules) for source in sorted(sources)},
+            "rule_sources": {source: sum(r.source == source for r in put) for source in sorted(sources)},
         },
         engine=Tool(name="great_expectations", version=engine_version()),
     )

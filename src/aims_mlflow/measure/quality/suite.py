@@ -79,28 +79,61 @@ class SuiteRule:
 
 
 @dataclass(frozen=True)
+class EveryColumn:
+    """A rule for each column the data turns out to have: set before its columns are known."""
+
+    rule: SuiteRule
+    """The rule without its ``column``."""
+    apart: frozenset[str] = frozenset()
+    """Names of the columns it is not put to."""
+
+
+@dataclass(frozen=True)
 class Suite:
     """A named set of rules."""
 
     name: str
     rules: tuple[SuiteRule, ...] = ()
+    every_column: EveryColumn | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", _with_unique_ids(self.rules))
 
     @cached_property
     def sha256(self) -> str:
-        """``sha256:...`` over type, arguments and severity of every rule; order, ids and names do not count."""
-        return sha256_of(b"".join(sorted({rule.content + rule.severity.encode() + b"\n" for rule in self.rules})))
+        """``sha256:...`` over type, arguments and severity of every rule; order, ids and names do not count.
+
+        A rule for every column counts once, whatever columns the data has.
+        """
+        lines = sorted({rule.content + rule.severity.encode() + b"\n" for rule in self.rules})
+        if self.every_column is not None:
+            every = self.every_column
+            lines.append(canonical_json(["every column", sorted(every.apart)]) + every.rule.content + b"\n")
+            lines.append(every.rule.severity.encode())
+        return sha256_of(b"".join(lines))
 
     def plus(self, other: Suite) -> Suite:
         """Both suites' rules, under this one's name; a rule that is there already is not added twice."""
-        return Suite(self.name, self.rules + other.rules)
+        return Suite(self.name, self.rules + other.rules, self.every_column or other.every_column)
 
     def plus_derived(self, derived: Suite) -> Suite:
         """This suite, and those derived rules whose type and columns its author has not ruled on."""
         ruled = {(rule.type, rule.columns) for rule in self.rules}
-        return self.plus(Suite(derived.name, tuple(r for r in derived.rules if (r.type, r.columns) not in ruled)))
+        added = tuple(rule for rule in derived.rules if (rule.type, rule.columns) not in ruled)
+        return self.plus(Suite(derived.name, added, derived.every_column))
+
+    def over(self, names: Iterable[str]) -> Suite:
+        """The suite for data with these columns: the rule for every column put to those that have none of its type."""
+        if self.every_column is None:
+            return self
+        rule, apart = self.every_column.rule, self.every_column.apart
+        ruled = {own.columns for own in self.rules if own.type == rule.type}
+        put = tuple(
+            SuiteRule(rule.type, {"column": name, **rule.kwargs}, severity=rule.severity, source=rule.source)
+            for name in names
+            if name not in apart and (name,) not in ruled
+        )
+        return Suite(self.name, self.rules + put)
 
 
 def _with_unique_ids(rules: Iterable[SuiteRule]) -> tuple[SuiteRule, ...]:

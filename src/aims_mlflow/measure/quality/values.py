@@ -18,20 +18,26 @@ NO_NAME = "(no name)"
 _EXACT_IN_FLOAT = 2**53
 
 
-def frame_of(table: Table, names: Iterable[str], *, as_stored: bool = False) -> pd.DataFrame:
+def frame_of(table: Table, names: Iterable[str], *, as_stored: bool = False, coded: bool = False) -> pd.DataFrame:
     """A frame of some columns with a plain row number as index.
 
     Args:
         table: The table.
         names: Names of its columns, as text.
         as_stored: True keeps pandas' types (for rules about types); False converts to numpy's where nothing is lost.
+        coded: True turns text of few distinct values into a category (for rules on nulls and sets): Great Expectations
+            copies the column for each rule.
     """
     index = pd.RangeIndex(table.rows)
     series = []
     labels = []
     for name in names:
-        column = stored(table[name]) if as_stored else judged(stored(table[name]))
-        series.append(column.set_axis(index))
+        found = table[name].short_codes() if coded else None
+        if found is not None:
+            series.append(pd.Series(pd.Categorical.from_codes(found[0], pd.Index(found[1])), index=index))
+        else:
+            column = stored(table[name]) if as_stored else judged(stored(table[name]))
+            series.append(column.set_axis(index))
         labels.append(name or NO_NAME)
     return _framed(series, labels, index)
 

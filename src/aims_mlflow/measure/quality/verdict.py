@@ -6,20 +6,28 @@ from collections.abc import Sequence
 
 from aims_mlflow.evidence.base import Verdict
 from aims_mlflow.evidence.data import RuleResult, RuleVerdict
+from aims_mlflow.frames import Table
 from aims_mlflow.measure.quality.disclosure import ROWS_BROKEN
 
 _NOT_RUN = (RuleVerdict.ERROR, RuleVerdict.UNKNOWN)
 _JUDGED = (RuleVerdict.PASS, RuleVerdict.FAIL)
+_SHOWN = 5
+"""Columns named in a sentence at most."""
 
 
-def overall(results: Sequence[RuleResult]) -> tuple[Verdict, str]:
+def overall(results: Sequence[RuleResult], table: Table | None = None) -> tuple[Verdict, str]:
     """The verdict over all rules, and why, in one sentence.
+
+    Args:
+        results: The rules' results.
+        table: The data; where it is given, columns without a value are named, and data without any passes nothing.
 
     1. ``fail`` if a critical rule failed.
     2. ``not_tested`` if no rule judged anything: there is none, or each raised, was unknown or had nothing to judge.
     3. ``uncertain`` if a rule of any severity could not run, if a critical rule had nothing to judge, or if only rules
        that cannot fail the data were judged and one of them failed.
-    4. ``pass`` otherwise. Failed rules of severity ``warning`` and ``info`` are counted in the sentence.
+    4. ``not_tested`` if the data has no row, no column or no value: rules on names and counts alone prove nothing.
+    5. ``pass`` otherwise. Failed rules of severity ``warning`` and ``info`` are counted in the sentence.
     """
     failed = [r for r in results if r.verdict is RuleVerdict.FAIL]
     critical = [r for r in failed if r.severity == "critical"]
@@ -45,9 +53,35 @@ def overall(results: Sequence[RuleResult]) -> tuple[Verdict, str]:
         return Verdict.UNCERTAIN, (
             f"{_count(failed, results)} failed, first of all {_named(worst)}, and no critical rule was judged."
         )
+    nothing = _nothing_in(table) if table is not None else ""
+    if nothing:
+        held = f"{len(judged) - len(failed)} of {len(results)} rules"
+        return Verdict.NOT_TESTED, f"{nothing}; {held} held, on names and counts, and prove nothing."
     warned = f"; {len(failed)} of lower severity failed, first of all {_named(failed[0])}" if failed else ""
     skipped = f"; {len(vacuous)} of lower severity had nothing to judge" if vacuous else ""
-    return Verdict.PASS, f"{len(judged) - len(failed)} of {len(results)} rules held{warned}{skipped}."
+    without = _without_values(table)
+    return Verdict.PASS, f"{len(judged) - len(failed)} of {len(results)} rules held{warned}{skipped}{without}."
+
+
+def empty_columns(table: Table) -> list[str]:
+    """Names of the columns in which every row is null or NaN; none where there are no rows."""
+    return [column.name for column in table.columns if table.rows and column.missing() == table.rows]
+
+
+def _nothing_in(table: Table) -> str:
+    if not table.columns:
+        return "The data has no columns"
+    if not table.rows:
+        return "The data has no rows"
+    return "No column of the data holds a value" if len(empty_columns(table)) == len(table.columns) else ""
+
+
+def _without_values(table: Table | None) -> str:
+    empty = empty_columns(table) if table is not None else []
+    if not empty or table is None:
+        return ""
+    more = ", ..." if len(empty) > _SHOWN else ""
+    return f"; no value in {len(empty)} of {len(table.columns)} columns: {', '.join(map(repr, empty[:_SHOWN]))}{more}"
 
 
 def counts(results: Sequence[RuleResult]) -> dict[str, float | None]:
