@@ -1,13 +1,15 @@
 """What the gate costs over HTTP: a guarded ``set_registered_model_alias``, and calls no rule names.
 
 Two real ``mlflow server`` processes, one plain and one gated, with the same content. Calls take turns; ratios are of
-medians of the same run. With 10 and with 10,000 versions of the model, of which one is moved. *Client* is
+medians of the same run. With 10 and with 10,000 versions of the model; the alias goes back and forth between two,
+for setting it to what it names already would write nothing. *Client* is
 ``MlflowClient``, which asks before it sets an alias whether the model is a prompt; *REST* is the one request alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sqlite3
 import statistics
@@ -41,6 +43,7 @@ def measure(folder: Path, sizes: list[int], calls: int) -> list[tuple[str, int, 
     import mlflow
     from gate_kit import assess, make_version, write_policy
     from mlflow import MlflowClient
+
     from real_server import Server
 
     for name in ("plain", "gated"):
@@ -59,7 +62,8 @@ def measure(folder: Path, sizes: list[int], calls: int) -> list[tuple[str, int, 
             server.start()
             clients[name] = MlflowClient(tracking_uri=server.uri, registry_uri=server.uri)
             mlflow.set_tracking_uri(server.uri)
-            assess(clients[name], make_version(clients[name], MODEL))
+            for _ in range(2):
+                assess(clients[name], make_version(clients[name], MODEL))
         for size in sizes:
             for name in servers:
                 fill(folder / name / "server.db", size)
@@ -77,27 +81,32 @@ def workloads(servers: dict, clients: dict) -> dict[str, dict[str, Callable[[], 
 
     sessions = {name: requests.Session() for name in servers}
 
-    def rest(name: str, alias: str) -> Callable[[], object]:
-        url = f"{servers[name].uri}/api/2.0/mlflow/registered-models/alias"
-        body = {"name": MODEL, "alias": alias, "version": "1"}
-
-        def post() -> None:
+    def rest(alias: str) -> dict[str, Callable[[], object]]:
+        def post(name: str, version: str) -> None:
+            url = f"{servers[name].uri}/api/2.0/mlflow/registered-models/alias"
+            body = {"name": MODEL, "alias": alias, "version": version}
             sessions[name].post(url, json=body, timeout=60).raise_for_status()
 
-        return post
+        return {name: alternating(lambda v, name=name: post(name, v)) for name in servers}
 
-    def client(verb: str, *arguments: object) -> dict[str, Callable[[], object]]:
-        return {name: (lambda name=name: getattr(clients[name], verb)(*arguments)) for name in servers}
+    def client(call: Callable[[object, str], object]) -> dict[str, Callable[[], object]]:
+        return {name: alternating(lambda v, name=name: call(clients[name], v)) for name in servers}
 
     return {
-        "guarded alias, client": client("set_registered_model_alias", MODEL, "champion", "1"),
-        "guarded alias, REST": {name: rest(name, "champion") for name in servers},
-        "other alias, REST": {name: rest(name, "candidate") for name in servers},
-        "get_model_version": client("get_model_version", MODEL, "1"),
-        "get_model_version_by_alias": client("get_model_version_by_alias", MODEL, "champion"),
-        "set_model_version_tag": client("set_model_version_tag", MODEL, "1", "note", "x"),
-        "update_model_version": client("update_model_version", MODEL, "1", "text"),
+        "guarded alias, client": client(lambda c, v: c.set_registered_model_alias(MODEL, "champion", v)),
+        "guarded alias, REST": rest("champion"),
+        "other alias, client": client(lambda c, v: c.set_registered_model_alias(MODEL, "candidate", v)),
+        "other alias, REST": rest("candidate"),
+        "get_model_version": client(lambda c, v: c.get_model_version(MODEL, v)),
+        "get_model_version_by_alias": client(lambda c, _: c.get_model_version_by_alias(MODEL, "champion")),
+        "set_model_version_tag": client(lambda c, v: c.set_model_version_tag(MODEL, "1", "note", v)),
+        "update_model_version": client(lambda c, v: c.update_model_version(MODEL, "1", v)),
     }
+
+
+def alternating(call: Callable[[str], object]) -> Callable[[], object]:
+    versions = itertools.cycle(("1", "2"))
+    return lambda: call(next(versions))
 
 
 def take_turns(plain: Callable[[], object], gated: Callable[[], object], calls: int) -> tuple[float, float]:

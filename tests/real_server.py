@@ -20,13 +20,29 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def gated_server(folder: Path, *options: str, database: str | None = None, **environment: str) -> Server:
+    """A server behind the gate, with the policy and the state of its folder.
+
+    Args:
+        folder: Holds ``aims.yaml``; the server's files go there too.
+        options: More options of ``mlflow server``.
+        database: URI of the database of runs and registry; None: SQLite in the folder.
+        environment: More variables.
+    """
+    uri = database or f"sqlite:///{folder / 'server.db'}"
+    own = {"AIMS_CONFIG": str(folder / "aims.yaml"), "XDG_STATE_HOME": str(folder / "state")}
+    stores = ("--backend-store-uri", uri, "--registry-store-uri", f"aims:{uri}")
+    return Server(folder, *stores, *options, **{**own, **environment})
+
+
 class Server:
     """Start, stop, start again on the same port and store."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.options = options
+        self.environment = environment
         self.process: subprocess.Popen | None = None
 
     @property
@@ -36,6 +52,7 @@ class Server:
     def start(self) -> None:
         env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         env.pop("MLFLOW_TRACKING_URI", None)
+        env.update(self.environment)
         command = [
             sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}",

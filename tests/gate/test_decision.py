@@ -354,7 +354,7 @@ def test_nothing_waives_content_that_changed_or_cannot_be_read(changes):
 def test_a_refusal_says_what_failed_within_a_dozen_words_and_one_command():
     decision = judge(facts(statement(rows=rows(A_7_4=row(Status.NOT_SATISFIED), A_6_2_4=row(Status.STALE)))))
     message = refusal(decision)
-    assert message.startswith("AIMS refused: A.6.2.4 (AI system verification and validation) stale; A.7.4 ")
+    assert message.startswith("AIMS refused: A.6.2.4 AI system verification and validation: stale; A.7.4 ")
     assert "Next: aims assess models:/credit/3." in message
     assert "compliant" not in message
 

@@ -145,3 +145,9 @@ def test_without_a_policy_every_move_is_refused(version, tmp_path):
     decision = gate_version("models:/m/1", alias="champion")
     assert [p.id for p in decision.problems] == ["policy"]
     assert decision.refused
+
+
+def test_a_name_that_holds_an_at_sign_is_a_name(version):
+    MlflowClient().copy_model_version("models:/m/1", "a@b")
+    assert gate_version("models:/a@b/1", alias="champion").outcome is DecisionOutcome.ALLOW
+    assert aims_mlflow.assess("models:/a@b/1", attach=False).subject.model.version == "1"

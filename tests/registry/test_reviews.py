@@ -11,6 +11,7 @@ from gate_kit import assess, make_version, statement_of
 from log_kit import log_of
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 import aims_mlflow
 from aims_mlflow.config import load_settings
@@ -22,6 +23,7 @@ from aims_mlflow.gate.signing import new_key
 from aims_mlflow.registry.gatekeeper import Gatekeeper
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.reviews import accept_review, moment
+from aims_mlflow.registry.reviews.saying import _hand_over
 
 CHAMPION = Target(kind="alias", name="champion")
 SOON = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
@@ -372,6 +374,25 @@ def test_behind_a_gate_the_review_goes_through_it_and_no_tag_is_stored(gated, mo
     aims_mlflow.withdraw("credit", 1, person="Ann")
     with pytest.raises(MlflowException, match="approvals"):
         gated.set_registered_model_alias("credit", "champion", "1")
+
+
+def test_what_the_gate_refuses_is_said_as_it_says_it(gated):
+    assess(gated, make_version(gated, text="other"), text="other")
+    sent = draft(gated.get_model_version("credit", "1"), version="2")
+    with pytest.raises(InputError, match=r"^AIMS refused: the version is not what it was"):
+        _hand_over(gated, sent)
+
+
+@pytest.mark.parametrize("said", ["PERMISSION_DENIED", None])
+def test_a_login_without_the_right_to_edit_is_told_which_right_it_needs(gated, monkeypatch, said):
+    def denied(*_args, **_more):
+        if said:
+            raise MlflowException("no", error_code=PERMISSION_DENIED)
+        raise MlflowException("request failed with error code 403 != 200. Response body: 'Permission denied'")
+
+    monkeypatch.setattr(MlflowClient, "set_model_version_tag", denied)
+    with pytest.raises(InputError, match="permission EDIT"):
+        aims_mlflow.approve("credit", 1, person="Ann")
 
 
 def test_where_the_gate_went_away_the_tag_is_taken_back_and_the_entry_written_directly(client, version, monkeypatch):

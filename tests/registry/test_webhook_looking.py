@@ -83,6 +83,24 @@ def test_a_forbidden_alias_is_put_back_to_what_the_log_says_and_the_log_says_so(
     assert watching.look("credit").found == ()  # our own write comes back as a delivery
 
 
+def test_what_somebody_else_decided_meanwhile_is_not_undone(client):
+    first, bad, third = (version_with_evidence(client, assessed=a) for a in (True, False, True))
+    set_alias(client, "credit", first.version)
+    client.set_registered_model_alias("credit", "champion", bad.version)
+    watching = looker(client, revert=True)
+    record = watching.watch.record
+
+    def and_then(*arguments, **options):
+        entry = record(*arguments, **options)
+        set_alias(client, "credit", third.version)
+        return entry
+
+    watching.watch.record = and_then
+    assert watching.look("credit").reverted == ()
+    assert alias(client) == third.version
+    assert watching.look("credit").found == ()
+
+
 def test_a_forbidden_alias_the_log_knows_nothing_of_is_removed(client):
     version = version_with_evidence(client, assessed=False)
     client.set_registered_model_alias("credit", "champion", version.version)

@@ -70,7 +70,7 @@ def registered(client: Any, rest: str, target: str) -> Place:
     Raises:
         InputError: ``rest`` names no single version; ``target`` is what the caller gave.
     """
-    if "@" in rest:
+    if "@" in rest and "/" not in rest:  # MLflow looks for the slash first: a name may hold an @
         name, _, alias = rest.rpartition("@")
         version = client.get_model_version_by_alias(name, alias)
     else:

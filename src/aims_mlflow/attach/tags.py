@@ -34,11 +34,14 @@ def assessment_tags(assessment: Assessment, *, evidence_sha256: str | None = Non
     return tags
 
 
+LOOK_FIRST = "; look first at "
+
+
 def _attention(assessment: Assessment) -> str:
     """The headline in short and the ids to look at first; ``none`` where no row is open."""
     if all(f.status in (Status.SATISFIED, Status.NOT_APPLICABLE) for f in assessment.findings):
         return "none"
-    first = f"; look first at {' '.join(assessment.attention)}" if assessment.attention else ""
+    first = f"{LOOK_FIRST}{' '.join(assessment.attention)}" if assessment.attention else ""
     return f"{assessment.in_short}{first}"
 
 

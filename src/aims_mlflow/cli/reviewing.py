@@ -1,4 +1,4 @@
-"""``aims approve``, ``reject``, ``waive``, ``withdraw``: a word on a version. ``aims keygen``: a key to sign it with."""
+"""``aims approve``, ``reject``, ``waive``, ``withdraw``: a word on a version. ``aims keygen``: a key to sign with."""
 
 from __future__ import annotations
 

@@ -29,8 +29,7 @@ def refusal(decision: GateDecision) -> str:
 def named(problem: Problem) -> str:
     """The problem with its id and title: what stands in a list of several."""
     if problem.id[0].isupper() or problem.id[0].isdigit():
-        title = f" ({problem.title})" if problem.title else ""
-        return f"{problem.id}{title} {problem.what}"
+        return f"{problem.id} {problem.title}".strip() + f": {problem.what}"
     if problem.id in {"assessment", "content", "signature", "approvals", "rejected", "policy", "unreadable"}:
         return problem.what
     return f"{problem.id.replace('_', ' ')}: {problem.what}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from aims_mlflow.assessment import Overall, Status
-from aims_mlflow.attach.tags import MODEL_TAGS, RUN_TAGS, short_digest, shorten
+from aims_mlflow.assessment import Overall, Status, in_short
+from aims_mlflow.attach.tags import LOOK_FIRST, MODEL_TAGS, RUN_TAGS, short_digest
 from aims_mlflow.config import RiskClass
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evaluate import ATTENTION
@@ -95,7 +95,8 @@ def check_flat(key: str, value: str, held: Held | None) -> None:
             f"{key} is written with an assessment, and the version has none",
             remedy="Assess the version with `aims assess`",
         )
-    if value not in _says(key, held.statement):
+    agrees = _points_to(value, held.statement) if key == "aims.attention" else value in _says(key, held.statement)
+    if not agrees:
         raise InputError(f"{key} says other than the version's assessment", remedy="Leave it to `aims assess`")
 
 
@@ -107,15 +108,23 @@ def _says(key: str, statement: Statement) -> tuple[str | None, ...]:
             return (f"{statement.assessed_at:%Y-%m-%d}",)
         case "aims.evidence":
             return (statement.evidence_sha256, short_digest(statement.evidence_sha256))
-        case "aims.attention":
-            first = [row for status in ATTENTION for row, result in statement.rows.items() if result.status is status]
-            return (shorten(" ".join(first) or "none"),)
         case "aims.fresh_until":
             rows = (r for r in statement.rows.values() if r.status is Status.SATISFIED)
             ends = [row.valid_until for row in rows if row.valid_until is not None]
             return (f"{min(ends):%Y-%m-%d}" if ends else "none",)
         case _:
             return ()
+
+
+def _points_to(value: str, statement: Statement) -> bool:
+    """Whether ``aims.attention`` counts and names the rows the statement does, in any order."""
+    statuses = {row: result.status for row, result in statement.rows.items()}
+    if set(statuses.values()) <= {Status.SATISFIED, Status.NOT_APPLICABLE}:
+        return value == "none"
+    head, _, named = value.partition(LOOK_FIRST)
+    ids = {row for row, status in statuses.items() if status in ATTENTION}
+    told = set(named.split()) - {"…"}
+    return head == in_short(statuses.values()) and (told <= ids if named.endswith("…") else told == ids)
 
 
 def check_model_tag(key: str, value: str, said: Iterable[tuple[str | None, str]]) -> None:

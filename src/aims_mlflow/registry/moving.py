@@ -51,12 +51,12 @@ def version_of(client: Any, target: str) -> tuple[str, str]:
     Raises:
         InputError: it names no registered version.
     """
-    rest = target.removeprefix("models:/")
-    if target.startswith("models:/") and "@" in rest:
+    rest = target.removeprefix("models:/") if target.startswith("models:/") else ""
+    name, slash, version = rest.rpartition("/")
+    if not slash and "@" in rest:
         name, _, alias = rest.rpartition("@")
         return name, str(client.get_model_version_by_alias(name, alias).version)
-    name, _, version = rest.rpartition("/")
-    if not target.startswith("models:/") or not name or not version.isdigit():
+    if not name or not version.isdigit():
         raise InputError(
             f"{target!r} does not name one registered version",
             remedy="Give models:/<name>/<version> or models:/<name>@<alias>.",

@@ -228,7 +228,7 @@ def _send(client: Any, log: TransitionLog, draft: ReviewEntry) -> ReviewEntry:
         draft = draft.signed(log.key)
     if not is_gated(client, draft.model):
         return write_to(log, draft)
-    client.set_model_version_tag(draft.model, draft.version, REVIEW_TAG, write_entry(draft))
+    _hand_over(client, draft)
     tags = client.get_model_version(draft.model, draft.version).tags or {}
     if REVIEW_TAG in tags:  # the gate went away meanwhile, and the tag was stored as any other
         client.delete_model_version_tag(draft.model, draft.version, REVIEW_TAG)
@@ -238,6 +238,31 @@ def _send(client: Any, log: TransitionLog, draft: ReviewEntry) -> ReviewEntry:
     except AimsError:  # the gate took it; who may not read the log still has said it
         return draft
     return next((e for e in written if isinstance(e, ReviewEntry) and is_same(e, draft)), draft)
+
+
+def _hand_over(client: Any, draft: ReviewEntry) -> None:
+    """Send it to the registry's gate.
+
+    Raises:
+        InputError: the gate, or the server's own permissions, refuse it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_model_version_tag(draft.model, draft.version, REVIEW_TAG, write_entry(draft))
+    except MlflowException as error:
+        text = str(error.message)
+        if _REFUSED in text:
+            raise InputError(text[text.index(_REFUSED) :]) from error
+        if error.error_code == "PERMISSION_DENIED" or "code 403" in text:
+            raise InputError(
+                f"the server does not let this login edit {draft.model!r}",
+                remedy="Ask its administrator for the permission EDIT on the registered model.",
+            ) from error
+        raise
+
+
+_REFUSED = "AIMS refused"
 
 
 def _standing(entries: Iterable[Entry], version: str, person: str, number: int | None) -> ReviewEntry:
