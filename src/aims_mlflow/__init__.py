@@ -13,7 +13,6 @@ _HOME = {
     "autolog": "aims_mlflow.hooks.autolog",
     **dict.fromkeys(
         (
-            "assess",
             "flush",
             "load_assessment",
             "load_evidence",
@@ -26,6 +25,8 @@ _HOME = {
         "aims_mlflow.api",
     ),
     **dict.fromkeys(("GatedMlflowClient", "enable_gate"), "aims_mlflow.registry.client"),
+    "assess": "aims_mlflow.registry.standing",
+    **dict.fromkeys(("gate_version", "promote_version"), "aims_mlflow.registry.moving"),
     **dict.fromkeys(("approve", "break_glass", "reject", "waive", "withdraw"), "aims_mlflow.registry.reviews"),
     **dict.fromkeys(("Assessment", "Finding", "Overall", "Status"), "aims_mlflow.assessment"),
     **dict.fromkeys(("AimsError", "ConfigError", "EvidenceError", "InputError"), "aims_mlflow.errors"),
@@ -48,6 +49,7 @@ __all__ = [
     "break_glass",
     "enable_gate",
     "flush",
+    "gate_version",
     "load_assessment",
     "load_evidence",
     "log_data_quality",
@@ -55,6 +57,7 @@ __all__ = [
     "log_evidence",
     "log_fairness",
     "log_performance",
+    "promote_version",
     "reject",
     "waive",
     "withdraw",
@@ -62,7 +65,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from aims_mlflow.api import (
-        assess,
         flush,
         load_assessment,
         load_evidence,
@@ -76,7 +78,9 @@ if TYPE_CHECKING:
     from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
     from aims_mlflow.hooks.autolog import autolog
     from aims_mlflow.registry.client import GatedMlflowClient, enable_gate
+    from aims_mlflow.registry.moving import gate_version, promote_version
     from aims_mlflow.registry.reviews import approve, break_glass, reject, waive, withdraw
+    from aims_mlflow.registry.standing import assess
 
 
 def __getattr__(name: str) -> Any:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import pytest
+from mlflow_pages import go, open_page, report_frame, shoot
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from real_server import Server
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-# A steady view: model-training mode, no assistant panel, no promotion. Runs in the sandboxed frame too, hence the try.
-SEED = """try {
-  localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
-  localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
-  localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
-  localStorage.setItem('_mlflow_model_registry_promo_modal_dismissed_v1', 'true');
-} catch (e) {}"""
-SHOTS = Path(os.environ.get("AIMS_SCREENSHOTS", "screenshots"))
 
 
 @pytest.fixture(scope="module")
@@ -74,58 +59,6 @@ def captured(server, tmp_path_factory):
         mlflow.sklearn.log_model(model, **where, input_example=train[["age"]].head(2), registered_model_name="ui")
     aims_mlflow.autolog(disable=True)
     return experiment, run.info.run_id, "1"
-
-
-@pytest.fixture
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-def open_page(browser, server, *, width=1440, scheme="light", javascript=True):
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript
-    )
-    foreign = []
-    ours = (server.uri, "blob:", "data:", "about:", "file:")
-
-    def route(request_route):
-        if request_route.request.url.startswith(ours):
-            request_route.continue_()
-        else:
-            foreign.append(request_route.request.url)
-            request_route.abort()
-
-    context.route("**/*", route)
-    context.add_init_script(SEED)
-    page = context.new_page()
-    page.foreign = foreign
-    return page
-
-
-def go(page, server, place):
-    page.goto("about:blank")
-    page.goto(f"{server.uri}/#{place}")
-
-
-def report_frame(page, seconds=20):
-    end = time.time() + seconds
-    while time.time() < end:
-        for frame in page.frames:
-            if frame.url.startswith("blob:"):
-                frame.wait_for_load_state("domcontentloaded")
-                return frame
-        page.wait_for_timeout(200)
-    raise AssertionError("no HTML preview on " + page.url)
-
-
-def shoot(page, name):
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png")
 
 
 def test_one_click_from_the_version_page_to_the_report(browser, server, captured):

@@ -366,7 +366,8 @@ def test_behind_a_gate_the_review_goes_through_it_and_no_tag_is_stored(gated, mo
         lambda self, *args, **more: (sent.append(args[2]), original(self, *args, **more))[1],
     )
     entry = aims_mlflow.approve("credit", 1, person="Ann")
-    assert sent == ["aims.review"]
+    assert sent[0] == "aims.review"
+    assert set(sent[1:]) <= {"aims.gate"}
     assert entry == log_of(mlflow.get_tracking_uri()).read("credit")[-1]
     assert entry.actor == Actor(name="ann", identity=Identity.CLAIMED)
     assert "aims.review" not in gated.get_model_version("credit", "1").tags

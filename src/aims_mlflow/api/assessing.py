@@ -19,6 +19,7 @@ from aims_mlflow.config import Settings, load_settings
 from aims_mlflow.delivery import assessment_of, deliver, publish_version
 from aims_mlflow.errors import ConfigError, DeliveryError
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, now
+from aims_mlflow.gate.entries import Entry
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -30,6 +31,7 @@ def assess(
     tracking_uri: str | None = None,
     attach: bool = True,
     at: datetime | None = None,
+    log: Sequence[Entry] = (),
 ) -> Assessment:
     """Judge a run or model version against every clause and control of the register.
 
@@ -43,6 +45,7 @@ def assess(
         tracking_uri: The MLflow server or database; MLflow's own setting where None.
         attach: True writes assessment, reports and tags to the run and version; False only returns the findings.
         at: The moment to judge freshness for; now where None. Only without ``attach``.
+        log: The transition log of the registered model, for what the report shows of the gate.
 
     Returns:
         The assessment, one finding for each row.
@@ -70,7 +73,7 @@ def assess(
     new = _missing(facts, held.evidence, read, settings)
     if not attach or at is not None:
         return assessment_of([*held.evidence, *new], settings, facts, at=at or now(), model=model)
-    delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model)
+    delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model, log=log)
     if delivery.assessment is None:
         raise DeliveryError(
             "the assessment could not be written",
@@ -90,6 +93,7 @@ def assess(
             settings,
             delivery.evidence_sha256,
             delivery.evidence,
+            log,
         )
     return delivery.assessment
 

@@ -113,7 +113,13 @@ def _rendered(target: str, form: str, tracking_uri: str | None) -> str:
     judged = aims_mlflow.load_assessment(target, tracking_uri=tracking_uri)
     if form == "json":
         return canonical_json(judged).decode()
-    return render(f"report.{form}", judged, aims_mlflow.load_evidence(target, tracking_uri=tracking_uri))
+    evidence = aims_mlflow.load_evidence(target, tracking_uri=tracking_uri)
+    standing = None
+    if target.startswith("models:/"):
+        from aims_mlflow.registry.standing import standing_now
+
+        standing = standing_now(target, tracking_uri=tracking_uri)
+    return render(f"report.{form}", judged, evidence, standing=standing)
 
 
 def exit_code(overall: Overall, *, fail_on: str = "warn") -> int:

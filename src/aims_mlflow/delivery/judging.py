@@ -15,6 +15,7 @@ from aims_mlflow.capture.collect import capture_error
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.catalog import Catalog, load_catalog
 from aims_mlflow.config import Settings, undeclared
+from aims_mlflow.delivery.standing import standing_in_report
 from aims_mlflow.errors import AimsError
 from aims_mlflow.evaluate import evaluate
 from aims_mlflow.evidence import (
@@ -26,6 +27,8 @@ from aims_mlflow.evidence import (
     Subject,
     canonical_json,
 )
+from aims_mlflow.gate.entries import Entry
+from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report import (
     ReportLinks,
     controls_matrix,
@@ -120,13 +123,16 @@ def judge(
     *,
     at: datetime,
     model: ModelRef | None = None,
+    log: Sequence[Entry] = (),
 ) -> Judged:
     """Assess and render. A fault of ours gives status ``error`` and a record of it, never a lost run."""
     try:
         assessment = assessment_of(evidence, settings, facts, at=at, model=model)
         about_it = about(evidence, assessment.subject.model)
         links = report_links(assessment.subject, evidence={r.digest: evidence_path(r) for r in about_it})
-        reports = render_reports(assessment, about_it, links=links, frameworks=catalog_of(settings).frameworks)
+        catalog = catalog_of(settings)
+        standing = standing_in_report(assessment, about_it, settings, facts, catalog, log)
+        reports = render_reports(assessment, about_it, links=links, frameworks=catalog.frameworks, standing=standing)
         documents = {
             ASSESSMENT: canonical_json(assessment),
             **{name: text.encode("utf-8", "backslashreplace") for name, text in reports.items()},
@@ -134,7 +140,7 @@ def judge(
         }
         tags = assessment_tags(assessment)
         existing = facts.tags.get("mlflow.note.content")
-        note = described(existing, assessment, links, _NOTE_LIMIT)
+        note = described(existing, assessment, links, _NOTE_LIMIT, standing)
         if note != existing:
             tags["mlflow.note.content"] = note
         tags["mlflow.loggedArtifacts"] = _logged_tables(facts.tags.get("mlflow.loggedArtifacts"))
@@ -151,10 +157,12 @@ _NOTE_LIMIT = 8000
 """Characters MLflow keeps of a run's description; it cuts what is longer without a word."""
 
 
-def described(existing: str | None, assessment: Assessment, links: ReportLinks, limit: int) -> str:
+def described(
+    existing: str | None, assessment: Assessment, links: ReportLinks, limit: int, standing: Standing | None = None
+) -> str:
     """The description with our block: a short one, or none, where the user's own text leaves no room."""
     for brief in (False, True):
-        text = merge_description(existing, description_block(assessment, links, brief=brief))
+        text = merge_description(existing, description_block(assessment, links, brief=brief, standing=standing))
         if len(text) <= limit:
             return text
     return existing or ""

@@ -23,6 +23,7 @@ from aims_mlflow.delivery.versions import mark_versions, only_version, publish_v
 from aims_mlflow.errors import DeliveryError, EvidenceError
 from aims_mlflow.evaluate import declared_attestations
 from aims_mlflow.evidence import CaptureErrorRecord, EvidenceBase, ModelRecord, ModelRef, Subject, now
+from aims_mlflow.gate.entries import Entry
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -61,6 +62,7 @@ def deliver(
     assess: bool,
     facts: RunFacts | None = None,
     model: ModelRef | None = None,
+    log: Sequence[Entry] = (),
 ) -> Delivery:
     """Write evidence to a run, assess it if asked, and never lose it: what cannot be written is spooled.
 
@@ -72,12 +74,13 @@ def deliver(
         assess: True writes assessment, reports and tags; False only adds the records and marks the run not assessed.
         facts: The run as just read, where the caller has it.
         model: The model version under assessment, where it is not the run's own.
+        log: The transition log of its registered model, for what the report shows of the gate.
     """
     uri = str(getattr(client, "tracking_uri", ""))
     try:
         check_reachable(uri)
         with lock_of(run_id):
-            return deliver_now(client, run_id, new, settings, assess=assess, facts=facts, model=model)
+            return deliver_now(client, run_id, new, settings, assess=assess, facts=facts, model=model, log=log)
     except Exception as error:  # noqa: BLE001  (whatever MLflow or its stores raise: the evidence is kept)
         return _keep(uri, run_id, new, settings, error, assess=assess)
 
@@ -110,6 +113,7 @@ def deliver_now(
     assess: bool,
     facts: RunFacts | None,
     model: ModelRef | None,
+    log: Sequence[Entry] = (),
 ) -> Delivery:
     """``deliver`` without the spool: what MLflow raises is the caller's to handle. The run's lock is held."""
     store = RunStore(client, run_id)
@@ -131,7 +135,8 @@ def deliver_now(
         metrics: Mapping[str, float] = {}
         tags = dict(_UNASSESSED) if "aims.assessed" in facts.tags else {"aims.status": str(Overall.NOT_ASSESSED)}
         if assess:
-            judged = judge(everything, settings, facts, at=at, model=model or only_version(versions, everything))
+            of = model or only_version(versions, everything)
+            judged = judge(everything, settings, facts, at=at, model=of, log=log)
             assessment, documents = judged.assessment, judged.documents
             fresh = [*fresh, *judged.added]
             everything = [*everything, *judged.added]
@@ -146,7 +151,7 @@ def deliver_now(
     else:
         raise DeliveryError("other writers did not leave the run alone", where=f"run {run_id}")
     if assessment is not None:
-        publish_versions(client, versions, facts, everything, settings, assessment, digest)
+        publish_versions(client, versions, facts, everything, settings, assessment, digest, log)
     elif assess:
         mark_versions(client, versions, Overall.ERROR)
     elif facts.tags.get("aims.status", str(Overall.NOT_ASSESSED)) != str(Overall.NOT_ASSESSED):

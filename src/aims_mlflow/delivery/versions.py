@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from aims_mlflow.assessment import Assessment, Overall
@@ -12,13 +11,14 @@ from aims_mlflow.attach.tags import assessment_tags, short_digest
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings
 from aims_mlflow.delivery.judging import about, assessment_of, described
+from aims_mlflow.delivery.standing import standing_as_assessed
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef
-from aims_mlflow.gate.decision import VersionFacts, decide
+from aims_mlflow.gate.entries import Entry
 from aims_mlflow.gate.messages import GATE_TAG, gate_tag
-from aims_mlflow.gate.policy import guarded_targets
 from aims_mlflow.gate.signing import own_key
+from aims_mlflow.gate.standing import Standing
 from aims_mlflow.gate.statement import TAG as STATEMENT_TAG
-from aims_mlflow.gate.statement import Held, Statement, files_place, inputs_digest, state, write_statement
+from aims_mlflow.gate.statement import Statement, files_place, inputs_digest, state, write_statement
 from aims_mlflow.report import report_links
 
 _log = logging.getLogger("aims_mlflow")
@@ -64,6 +64,7 @@ def publish_versions(
     settings: Settings,
     assessment: Assessment,
     evidence_sha256: str,
+    log: Sequence[Entry] = (),
 ) -> int:
     """Write the five tags and the description block to registered versions the run made.
 
@@ -85,7 +86,7 @@ def publish_versions(
             about_it = assessment
             if judged is None or judged.sha256 != ref.sha256:
                 about_it = assessment_of(evidence, settings, facts, at=assessment.assessed_at, model=ref)
-            publish_version(client, version, about_it, facts, settings, evidence_sha256, evidence)
+            publish_version(client, version, about_it, facts, settings, evidence_sha256, evidence, log)
         except Exception as error:  # noqa: BLE001  (one version that cannot be written costs a warning)
             _log.warning(
                 "aims: version %s of %s was not tagged (%s)", version.version, version.name, type(error).__name__
@@ -123,6 +124,7 @@ def publish_version(
     settings: Settings,
     evidence_sha256: str | None,
     evidence: Sequence[EvidenceBase] = (),
+    log: Sequence[Entry] = (),
 ) -> None:
     """Statement, tags and description block of one version, and the system's tags of its registered model.
 
@@ -130,24 +132,33 @@ def publish_version(
     """
     name, number = version.name, str(version.version)
     held = dict(version.tags or {})
+    standing: Standing | None = None
     stated = _statement(client, version, assessment, facts, evidence_sha256, evidence)
     tags = assessment_tags(assessment, evidence_sha256=short_digest(evidence_sha256))
     if stated is not None:
         tags = {STATEMENT_TAG: write_statement(stated, own_key()), **tags}
         if settings.declaration.gate is not None:
-            tags[GATE_TAG] = _decisions(version, stated, settings, at=assessment.assessed_at)
+            ref = ModelRef(registered_name=name, version=number)
+            standing = standing_as_assessed(stated, ref, settings, log, at=assessment.assessed_at)
+            tags[GATE_TAG] = gate_tag(standing.decisions)
     for key, value in tags.items():
         if held.get(key) != value:
             client.set_model_version_tag(name, number, key, value)
-    ref = ModelRef(registered_name=name, version=number)
-    subject = assessment.subject.model_copy(update={"run": facts.ref if facts.run_id else None, "model": ref})
-    text = described(version.description, assessment, report_links(subject), _DESCRIPTION_LIMIT)
-    if text != (version.description or ""):
-        client.update_model_version(name, number, description=text)
+    of_run = assessment.subject.model_copy(update={"run": facts.ref if facts.run_id else None})
+    describe_version(client, version, assessment.model_copy(update={"subject": of_run}), standing)
     system = settings.declaration.system
     if system.id:
         client.set_registered_model_tag(name, "aims.system_id", system.id)
         client.set_registered_model_tag(name, "aims.risk", str(system.risk_class))
+
+
+def describe_version(client: Any, version: Any, assessment: Assessment, standing: Standing | None) -> None:
+    """Our block in the description of a version; the user's own text stays as it is."""
+    ref = ModelRef(registered_name=version.name, version=str(version.version))
+    links = report_links(assessment.subject.model_copy(update={"model": ref}))
+    text = described(version.description, assessment, links, _DESCRIPTION_LIMIT, standing)
+    if text != (version.description or ""):
+        client.update_model_version(version.name, str(version.version), description=text)
 
 
 def _statement(
@@ -176,30 +187,6 @@ def _statement(
         inputs_sha256=inputs_digest((n, d, c or "") for n, d, c in facts.datasets),
         trained_by=facts.tags.get("mlflow.user"),
     )
-
-
-def _decisions(version: Any, stated: Statement, settings: Settings, *, at: datetime) -> str:
-    """What the declaration's own policy says of the assessment just made; approvals come later."""
-    now_there = VersionFacts(
-        model=version.name,
-        version=str(version.version),
-        source=stated.source,
-        run_id=stated.run_id,
-        model_sha256=stated.model_sha256,
-        evidence_sha256=stated.evidence_sha256,
-        inputs_sha256=stated.inputs_sha256,
-        held=Held(statement=stated, signed_by=_own_name(settings)),
-        trained_by=stated.trained_by,
-    )
-    targets = guarded_targets(settings.declaration, version.name)
-    return gate_tag([decide(now_there, target, (), settings.declaration, at=at) for target in targets])
-
-
-def _own_name(settings: Settings) -> str | None:
-    """Name the policy gives the key this process signs with."""
-    key = own_key()
-    trusted = settings.declaration.gate.trusted_keys if settings.declaration.gate else {}
-    return next((name for name, public in trusted.items() if key is not None and key.public == public), None)
 
 
 _COPIES = 16

@@ -96,6 +96,11 @@ class Gatekeeper:
         reading = self.reader.read(model, version, policy.trusted_keys)
         return self._judged(reading, target, policy, at or now(), fresh=True)[0]
 
+    def content(self, model: str, version: str | int) -> str | None:
+        """Digest of the files a version was assessed by, else of those it holds; None where neither is known."""
+        facts = self.reader.read(model, version, self.policies.current().trusted_keys).facts
+        return facts.held.statement.model_sha256 if facts.held else facts.model_sha256
+
     def _judged(
         self, reading: Reading, target: Target, policy: Policy, at: datetime, *, fresh: bool = False
     ) -> tuple[GateDecision, int | None]:

@@ -17,6 +17,7 @@ from aims_mlflow.gate.entries import Level, Target
 from aims_mlflow.registry.acting import REASON_HEADER, acting, stating
 from aims_mlflow.registry.gatekeeper import Gatekeeper
 from aims_mlflow.registry.probing import is_gated
+from aims_mlflow.registry.standing import refresh
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,12 @@ def promote_version(
         if is_gated(client, name):
             said = keeper.decide(name, version, wanted)
             with _saying(reason):
-                return Promotion(said, Level.ENFORCED, make())
+                made = make()
+            refresh(client, name, version, config=config)
+            return Promotion(said, Level.ENFORCED, made)
         before = None if wanted.kind == "registration" else lambda: _holder(client, name, wanted)
         made = keeper.move(name, version, wanted, _VERBS[wanted.kind], before, acting(), reason, make)
+        refresh(client, name, version, config=config)
         return Promotion(keeper.decide(name, version, wanted), Level.ADVISED, made)
 
 

@@ -83,7 +83,7 @@ def _target(decision: GateDecision) -> TargetView:
 
 
 def _review(entry: ReviewEntry) -> ReviewView:
-    known = "" if entry.actor.identity == "unknown" else f", {entry.actor.identity}"
+    known = "" if entry.actor.identity == "unknown" else f" ({entry.actor.identity})"
     return ReviewView(
         label=_SAID[entry.decision],
         person=f"{entry.person}{known}",

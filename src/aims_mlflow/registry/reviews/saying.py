@@ -14,6 +14,7 @@ from aims_mlflow.registry.marks import REVIEW_TAG
 from aims_mlflow.registry.moving import version_of
 from aims_mlflow.registry.probing import is_gated
 from aims_mlflow.registry.reviews.drafts import Decision, Until, content_of, draft_of, is_same, said_by, texts, write_to
+from aims_mlflow.registry.standing import refresh
 
 
 def approve(
@@ -161,7 +162,7 @@ def withdraw(
         said_by(person, back.role, reason, back.targets, None) | {"withdraws": back.digest},
         back.model_sha256,
     )
-    return _send(client, log, draft)
+    return _sent(client, log, draft)
 
 
 def _reviewed_content(client: Any, model: str, version: str, tracking_uri: str | None) -> str:
@@ -199,7 +200,7 @@ def _record(
     client = _client(tracking_uri)
     name, number = _version(client, model, version)
     draft = draft_of(decision, name, number, said, _reviewed_content(client, name, number, tracking_uri))
-    return _send(client, TransitionLog(client, key=own_key()), draft)
+    return _sent(client, TransitionLog(client, key=own_key()), draft)
 
 
 def _client(tracking_uri: str | None) -> Any:
@@ -220,6 +221,12 @@ def _version(client: Any, model: str, version: str | int | None) -> tuple[str, s
         if model.startswith("models:/") or not number.isascii() or not number.isdigit():
             raise InputError("name one version of one model", remedy="For example: credit 3, or models:/credit/3.")
     return name, str(client.get_model_version(name, number).version)
+
+
+def _sent(client: Any, log: TransitionLog, draft: ReviewEntry) -> ReviewEntry:
+    entry = _send(client, log, draft)
+    refresh(client, draft.model, str(draft.version))
+    return entry
 
 
 def _send(client: Any, log: TransitionLog, draft: ReviewEntry) -> ReviewEntry:
