@@ -1,8 +1,9 @@
 """A run without data: what our end-of-run work costs against the same MLflow calls made plainly.
 
 The calls that the hook makes are recorded with their arguments, then replayed on fresh runs of the same store: same
-number, same payload, no AIMS. *Attach* is reading the run and writing files, tags and metrics; *whole* adds capturing,
-judging 70 rows and rendering both reports. Ratios are medians of pairs. On SQLite, and over HTTP with ``--http``.
+number, same payload, no AIMS. *Attach* is reading the run, writing files, tags and metrics, and reading the manifest
+back; *whole* adds capturing, judging 70 rows and rendering both reports. Ratios are medians of pairs. On SQLite, and
+over HTTP with ``--http``.
 """
 
 from __future__ import annotations

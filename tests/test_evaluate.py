@@ -507,11 +507,19 @@ def test_the_bytes_of_an_assessment_are_the_canonical_ones_also_the_second_time(
 
 
 def test_a_failed_collector_shows_in_rows_that_have_nothing_else_after_they_were_found_blank():
-    before = statuses(assess([]))
-    after = statuses(assess([failed_capture("data_quality")]))
-    assert before["A.7.4"] is Status.NO_EVIDENCE
-    assert after["A.7.4"] is Status.ERROR
-    assert statuses(assess([])) == before
+    needs = [(row.id, q) for row in CATALOG.rows.values() for q in row.requires if "data_quality" in q.evidence]
+    asked = {(row, q.id) for row, q in needs if "role" not in q.where}  # of training and test data, as the error is
+
+    def outcomes(evidence):
+        checks = [(f.id, result) for f in assess(evidence).findings for result in f.checks]
+        return {
+            (row, result.requirement): result.outcome for row, result in checks if (row, result.requirement) in asked
+        }
+
+    before = outcomes([])
+    assert set(before.values()) == {Outcome.MISSING}
+    assert set(outcomes([failed_capture("data_quality")]).values()) == {Outcome.ERROR}
+    assert outcomes([]) == before
 
 
 def test_a_time_without_a_zone_is_refused():

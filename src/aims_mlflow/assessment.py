@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
 
 from aims_mlflow.controls import Strength
-from aims_mlflow.evidence.base import Basis, Record, Sha256, Subject, Tool, UtcTime
+from aims_mlflow.evidence.base import Basis, Record, Sha256, Subject, Tool, UtcTime, canonical_json
 
 
 class Status(StrEnum):
@@ -100,6 +103,14 @@ class Finding(Record):
         return f"<Finding {self.id}: {self.status}>"
 
 
+def _canonical(finding: Finding) -> bytes:
+    return canonical_json(finding).removesuffix(b"\n")
+
+
+_canonical_blank = lru_cache(maxsize=2048)(_canonical)
+"""Of a finding that rests on no record, which is the same from run to run."""
+
+
 class Assessment(Record):
     """All findings for one subject at one time."""
 
@@ -126,11 +137,18 @@ class Assessment(Record):
     undeclared: tuple[str, ...] = ()
 
     @property
+    def canonical(self) -> bytes:
+        """The bytes ``canonical_json`` gives; what it says of rows without evidence is worked out once a process."""
+        rest = self.model_dump(mode="json", exclude={"findings"})
+        before = canonical_json({name: value for name, value in rest.items() if name < "findings"})
+        after = canonical_json({name: value for name, value in rest.items() if name > "findings"})
+        findings = b",".join([_canonical_blank(f) if not f.evidence else _canonical(f) for f in self.findings])
+        return before.removesuffix(b"}\n") + b',"findings":[' + findings + b"]," + after.removeprefix(b"{")
+
+    @property
     def in_short(self) -> str:
         """``5 of 70 satisfied; 65 open``: the headline in the fewest words. Rows that do not apply are not counted."""
-        applicable = sum(f.status is not Status.NOT_APPLICABLE for f in self.findings)
-        satisfied = sum(f.status is Status.SATISFIED for f in self.findings)
-        return f"{satisfied} of {applicable} satisfied; {applicable - satisfied} open"
+        return in_short(f.status for f in self.findings)
 
     def __str__(self) -> str:
         return f"{self.overall}: {self.headline}"
@@ -141,3 +159,10 @@ class Assessment(Record):
         if model and model.registered_name:
             about = f" of {model.registered_name} version {model.version}"
         return f"<Assessment{about}: {self.overall}, {self.in_short}>"
+
+
+def in_short(statuses: Iterable[Status]) -> str:
+    """``5 of 70 satisfied; 65 open``. Rows that do not apply are not counted."""
+    counts = Counter(statuses)
+    applicable = counts.total() - counts[Status.NOT_APPLICABLE]
+    return f"{counts[Status.SATISFIED]} of {applicable} satisfied; {applicable - counts[Status.SATISFIED]} open"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 
 from aims_mlflow import __version__
 from aims_mlflow.assessment import Assessment, CheckResult, Finding, Outcome, Overall, Status
 from aims_mlflow.catalog import Catalog
-from aims_mlflow.checks import Case, Check, Pool, advice_of, available_checks, result
+from aims_mlflow.checks import ALIKE_WITHOUT_EVIDENCE, Case, Check, Pool, advice_of, available_checks, result
 from aims_mlflow.checks.judging import weakest, worst
 from aims_mlflow.config.models import Applicability, Declaration
 from aims_mlflow.controls import Requirement, Row
@@ -67,11 +69,11 @@ def evaluate(
     if at.tzinfo is None:
         raise InputError("the time of an assessment needs a zone", where="at", remedy="Use datetime.now(UTC).")
     at = at.astimezone(UTC)
-    installed = available_checks() if checks is None else checks
-    _refuse_unknown(catalog, declaration, installed)
+    lines = _installed_lines(catalog) if checks is None else _lines(catalog, checks)
+    _refuse_unknown(catalog, declaration)
     everything = [*evidence, *declared_attestations(declaration, at)]
     pool = Pool.of(everything, subject=subject, at=at, declaration=declaration)
-    findings = tuple(_finding(row, catalog, pool, installed) for row in catalog.rows.values())
+    findings = tuple(_finding(line, pool) for line in lines)
     counted = Counter(finding.status for finding in findings)
     attention = tuple(f.id for status in ATTENTION for f in findings if f.status is status)
     ends = [f.valid_until for f in findings if f.status is Status.SATISFIED and f.valid_until is not None]
@@ -124,15 +126,7 @@ def declared_attestations(declaration: Declaration, at: datetime) -> list[Attest
     return records
 
 
-def _refuse_unknown(catalog: Catalog, declaration: Declaration, checks: Mapping[str, Check]) -> None:
-    for row in catalog.rows.values():
-        for requirement in row.requires:
-            if requirement.check not in checks:
-                raise CatalogError(
-                    f"the check {requirement.check!r} is not installed",
-                    where=f"row {row.id}, requirement {requirement.id}",
-                    remedy="Install the plugin that provides it, or name another check.",
-                )
+def _refuse_unknown(catalog: Catalog, declaration: Declaration) -> None:
     for section, ids in (("applicability", declaration.applicability), ("freshness", declaration.freshness)):
         for row_id in ids:
             try:
@@ -141,11 +135,81 @@ def _refuse_unknown(catalog: Catalog, declaration: Declaration, checks: Mapping[
                 raise CatalogError(error.message, where=f"aims.yaml, {section}", remedy=error.remedy) from error
 
 
-def _finding(row: Row, catalog: Catalog, pool: Pool, checks: Mapping[str, Check]) -> Finding:
-    results = tuple(_judge(Case(row, need, pool, _max_age(row, need, catalog, pool)), checks) for need in row.requires)
-    status = _status(results)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Need:
+    """A requirement with what the register settles about it, whatever the evidence."""
+
+    requirement: Requirement
+    check: Check
+    max_age: timedelta | None
+    """By the requirement's own freshness profile, else by the row's."""
+    blank: CheckResult | None
+    """What the check says where nothing is on file; null where that depends on more than the requirement."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Line:
+    """A row ready to be judged."""
+
+    row: Row
+    framework: str
+    needs: tuple[_Need, ...]
+
+
+@lru_cache(maxsize=4)
+def _installed_lines(catalog: Catalog) -> tuple[_Line, ...]:
+    """The rows with the installed checks; worked out once for a register."""
+    return _lines(catalog, available_checks())
+
+
+def _lines(catalog: Catalog, checks: Mapping[str, Check]) -> tuple[_Line, ...]:
+    return tuple(
+        _Line(row, catalog.framework_of[row.id], tuple(_need(row, need, catalog, checks) for need in row.requires))
+        for row in catalog.rows.values()
+    )
+
+
+def _need(row: Row, requirement: Requirement, catalog: Catalog, checks: Mapping[str, Check]) -> _Need:
+    check = checks.get(requirement.check)
+    if check is None:
+        raise CatalogError(
+            f"the check {requirement.check!r} is not installed",
+            where=f"row {row.id}, requirement {requirement.id}",
+            remedy="Install the plugin that provides it, or name another check.",
+        )
+    days = catalog.freshness[requirement.freshness or row.freshness].max_age_days
+    blank = None
+    if type(check) in ALIKE_WITHOUT_EVIDENCE:
+        nothing = Pool(at=datetime.max.replace(tzinfo=UTC), subject=Subject())
+        blank = _checked(check, Case(row, requirement, nothing))
+    return _Need(requirement, check, _age(days), blank)
+
+
+def _age(days: int | None) -> timedelta | None:
+    return None if days is None else timedelta(days=max(-1, min(days, timedelta.max.days)))
+
+
+def _finding(line: _Line, pool: Pool) -> Finding:
+    row = line.row
+    declared_days = pool.declaration.freshness.get(row.id)
+    results = tuple([_judge(row, need, pool, declared_days) for need in line.needs])
     excluded = pool.declaration.applicability.get(row.id)
-    reason, next_step = _why(row, results, status, checks)
+    if excluded is None and all(r.evidence == () for r in results):
+        return _without_evidence(line, results)
+    return _concluded(line, results, excluded)
+
+
+@lru_cache(maxsize=2048)
+def _without_evidence(line: _Line, results: tuple[CheckResult, ...]) -> Finding:
+    """The finding on a row for which nothing is on file: most rows, and the same from run to run."""
+    return _concluded(line, results, None)
+
+
+def _concluded(line: _Line, results: tuple[CheckResult, ...], excluded: Applicability | None) -> Finding:
+    """What the results of a row's requirements come to."""
+    row = line.row
+    status = _status(results)
+    reason, next_step = _why(line, results, status)
     if excluded is not None and not excluded.applicable:
         if row.kind == "clause":
             reason = f"{reason} It cannot be excluded: clauses always apply."
@@ -161,34 +225,37 @@ def _finding(row: Row, catalog: Catalog, pool: Pool, checks: Mapping[str, Check]
         id=row.id,
         title=row.title,
         kind=row.kind,
-        framework=catalog.framework_of[row.id],
+        framework=line.framework,
         status=status,
         strength=row.strength,
         basis=weakest([r.basis for r in results if r.basis is not None]),
         reason=reason,
         next_step=next_step,
-        evidence=tuple(dict.fromkeys(digest for r in results for digest in r.evidence)),
+        evidence=tuple(dict.fromkeys([digest for r in results for digest in r.evidence])),
         valid_until=min(ends, default=None) if status in (Status.SATISFIED, Status.STALE) else None,
         checks=results,
     )
 
 
-def _max_age(row: Row, requirement: Requirement, catalog: Catalog, pool: Pool) -> timedelta | None:
-    """Days by the requirement's own profile, else by the declaration, else by the row's profile."""
-    days = catalog.freshness[requirement.freshness or row.freshness].max_age_days
-    if requirement.freshness is None:
-        days = pool.declaration.freshness.get(row.id, days)
-    return None if days is None else timedelta(days=max(-1, min(days, timedelta.max.days)))
+def _judge(row: Row, need: _Need, pool: Pool, declared_days: int | None) -> CheckResult:
+    """Judge one requirement.
+
+    Evidence may be as old as the requirement's own profile says, else the declaration, else the row's profile.
+    """
+    requirement = need.requirement
+    if need.blank is not None and pool.holds_none_of(requirement.evidence):
+        return need.blank
+    by_declaration = declared_days is not None and requirement.freshness is None
+    return _checked(need.check, Case(row, requirement, pool, _age(declared_days) if by_declaration else need.max_age))
 
 
-def _judge(case: Case, checks: Mapping[str, Check]) -> CheckResult:
+def _checked(check: Check, case: Case) -> CheckResult:
     """Run the check. One that raises, or passes on nothing, could not run: that is an error and never a pass."""
-    check = checks[case.requirement.check]
     try:
         found = check.check(case)
     except Exception as error:  # noqa: BLE001  (a fault of one check must show as such, not hide the other rows)
         return result(case, Outcome.ERROR, f"the check {check.id} could not run ({type(error).__name__})")
-    if found.outcome is Outcome.PASS and not (found.evidence and set(found.evidence) <= case.pool.digests.keys()):
+    if found.outcome == Outcome.PASS and not (found.evidence and set(found.evidence) <= case.pool.digests.keys()):
         return result(case, Outcome.ERROR, f"the check {check.id} passed without evidence on file")
     return found
 
@@ -200,22 +267,25 @@ def _status(results: Sequence[CheckResult]) -> Status:
     return _STATUS[outcome]
 
 
-def _why(row: Row, results: Sequence[CheckResult], status: Status, checks: Mapping[str, Check]) -> tuple[str, str]:
+def _why(line: _Line, results: Sequence[CheckResult], status: Status) -> tuple[str, str]:
     """The reason in one sentence, and what to do next."""
-    pairs = list(zip(row.requires, results, strict=True))
     if status is Status.SATISFIED:
-        parts = "; ".join(r.reason for r in results)
+        parts = "; ".join([r.reason for r in results])
         return f"{'All requirements are' if len(results) > 1 else 'The requirement is'} met: {parts}.", ""
     deciding = worst([r.outcome for r in results])
     human = status is Status.NEEDS_ATTESTATION
     machine_first = deciding is Outcome.MISSING and not human
-    unmet = [(q, r) for q, r in pairs if r.outcome is deciding and not (machine_first and r.attested_part)]
-    requirement, first = unmet[0]
+    unmet = [
+        (need, r)
+        for need, r in zip(line.needs, results, strict=True)
+        if r.outcome is deciding and not (machine_first and r.attested_part)
+    ]
+    need, first = unmet[0]
     more = f" ({len(unmet) - 1} more like it)" if len(unmet) > 1 else ""
-    reason = f"Needs {requirement.what}: {first.reason}{more}."
+    reason = f"Needs {need.requirement.what}: {first.reason}{more}."
     if first.outcome in (Outcome.FAIL, Outcome.UNCERTAIN):
-        return reason, advice_of(checks[first.check]) or requirement.remedy
-    return reason, requirement.remedy
+        return reason, advice_of(need.check) or need.requirement.remedy
+    return reason, need.requirement.remedy
 
 
 def _excluded(line: Applicability) -> str:

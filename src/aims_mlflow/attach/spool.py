@@ -136,8 +136,11 @@ def _key() -> bytes:
 
 def spooled_files() -> list[Path]:
     """The waiting bundles, oldest first."""
-    folders = {spool_directory(), _fallback_directory()}
-    return sorted((p for d in folders for p in d.glob("*.json")), key=lambda p: p.name)
+    found = []
+    for folder in {spool_directory(), _fallback_directory()}:
+        with suppress(OSError):  # most often it is not there
+            found += [path for path in folder.iterdir() if path.name.endswith(".json")]
+    return sorted(found, key=lambda path: path.name)
 
 
 def read_entry(path: Path) -> SpoolEntry:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -117,8 +119,7 @@ class RunStore:
         cached = _CACHE.get(self._key, digest) if salvage else None
         if cached is not None:
             return cached
-        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
-            contents = self._download(Path(folder))
+        contents = self._download()
         lost: tuple[str, ...] = ()
         if salvage:
             good = {p: c for p, c in contents.items() if names_itself(p, c)}
@@ -148,9 +149,7 @@ class RunStore:
         Raises:
             EvidenceError: the run holds none, or it does not match the manifest.
         """
-        manifest = self.manifest(facts)
-        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
-            return check_file(manifest, path, self._file(path, Path(folder)))
+        return check_file(self.manifest(facts), path, self._file(path))
 
     def manifest(self, facts: RunFacts) -> Manifest:
         """The manifest, verified against the tag.
@@ -165,8 +164,7 @@ class RunStore:
                 where=f"run {self.run_id}",
                 remedy=f"Run it under aims_mlflow.autolog(), or `aims assess {self.run_id}`.",
             )
-        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
-            content = self._file(MANIFEST, Path(folder))
+        content = self._file(MANIFEST)
         if content is None:
             raise EvidenceError(
                 f"the tag {EVIDENCE_TAG} names a manifest that is absent",
@@ -181,30 +179,29 @@ class RunStore:
 
     def manifest_sha256(self) -> str | None:
         """Digest of the manifest now in the run, trusted or not; None where there is none."""
-        with tempfile.TemporaryDirectory(prefix="aims-") as folder:
-            content = self._file(MANIFEST, Path(folder))
+        content = self._file(MANIFEST)
         return None if content is None else sha256_of(content)
 
-    def _download(self, folder: Path) -> dict[str, bytes]:
+    def _download(self) -> dict[str, bytes]:
         """Manifest and evidence files, path below ``aims/`` to content; absent ones left out."""
         found = {}
         for name in [MANIFEST, *sorted(self.evidence_names())]:
-            content = self._file(name, folder)
+            content = self._file(name)
             if content is not None:
                 found[name] = content
         return found
 
-    def _file(self, name: str, folder: Path) -> bytes | None:
+    def _file(self, name: str) -> bytes | None:
         """One artifact, without a thread pool (none may start while the interpreter shuts down); None if absent."""
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._repository._download_file(f"{ROOT}/{name}", str(target))
-        except Exception as error:
-            if _says_absent(error):
-                return None
-            raise
-        return target.read_bytes() if target.is_file() else None
+        with _folder_of({}) as folder:
+            target = Path(folder) / "file"
+            try:
+                self._repository._download_file(f"{ROOT}/{name}", str(target))
+            except Exception as error:
+                if _says_absent(error):
+                    return None
+                raise
+            return target.read_bytes() if target.is_file() else None
 
     def evidence_names(self) -> set[str]:
         """Names of the evidence files now in the run."""
@@ -237,14 +234,10 @@ class RunStore:
         from mlflow.entities import Metric, RunTag
 
         fresh = {evidence_path(r): r.canonical for r in new}
-        files = dict(held.files) | {p: entry_of(c) for p, c in fresh.items()}
+        files = dict(held.files) | {evidence_path(r): FileEntry(sha256=r.digest, bytes=len(r.canonical)) for r in new}
         listed = files | {p: entry_of(c) for p, c in documents.items()}
         manifest, digest = build_manifest(self.run_id, listed, created_at=at, collector=collector)
-        with _scratch_folder() as folder:
-            for path, content in {**fresh, **documents, MANIFEST: manifest}.items():
-                target = Path(folder) / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+        with _folder_of({**fresh, **documents, MANIFEST: manifest}) as folder:
             self.client.log_artifacts(self.run_id, folder, ROOT)
         moment = int(at.timestamp() * 1000)
         self.client.log_batch(
@@ -258,16 +251,26 @@ class RunStore:
         return digest
 
 
-def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for ten files of some 200 KB in all, in memory where the system offers it.
+@contextmanager
+def _folder_of(files: Mapping[str, bytes]) -> Iterator[str]:
+    """A private folder with these files, in memory where the system offers it; it is gone afterwards.
 
-    Making them on disk costs as much as working out what they say.
+    Making ten files of some 200 KB in all on disk costs as much as working out what they say.
     """
     in_memory = "/dev/shm"  # noqa: S108  (mkdtemp makes a private folder in it)
     try:
-        return tempfile.TemporaryDirectory(prefix="aims-", dir=in_memory)
+        folder = tempfile.mkdtemp(prefix="aims-", dir=in_memory)
     except OSError:
-        return tempfile.TemporaryDirectory(prefix="aims-")
+        folder = tempfile.mkdtemp(prefix="aims-")
+    try:
+        targets = {Path(folder, path): content for path, content in files.items()}
+        for parent in {target.parent for target in targets}:
+            parent.mkdir(parents=True, exist_ok=True)
+        for target, content in targets.items():
+            target.write_bytes(content)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _says_absent(error: Exception) -> bool:

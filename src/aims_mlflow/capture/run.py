@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class RunFacts:
         """The run with the digest of its content."""
         return RunRef(run_id=self.run_id, experiment_id=self.experiment_id, sha256=self.content_sha256)
 
-    @property
+    @cached_property
     def content_sha256(self) -> str:
         """``sha256:`` over params, metrics, tags and dataset inputs; our own writes left out."""
         content = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -37,29 +37,27 @@ Word = TypeVar("Word", EvidenceKind, FreshnessProfile, Topic)
 def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
     """The register: ISO/IEC 42001 with its crosswalks, then the files of ``extra``, in order.
 
-    The built-in part is read once a process. The shape of the files is in the docstring of :mod:`aims_mlflow.catalog`.
+    Files of ``extra`` are read each time, and parsed only where their content is new to the process. The shape of the
+    files is in the docstring of :mod:`aims_mlflow.catalog`.
 
     Raises:
         CatalogError: a file cannot be read, or a row speaks of a kind, check, freshness profile, group, topic, field of
             ``aims.yaml`` or crosswalk target that does not exist, or an id stands twice. File, row and the nearest
             valid name are in the error.
     """
-    return _built_in() if not extra else _load(tuple(Path(path) for path in extra))
+    return _load(tuple([(path.name, _content(path, str(path))) for path in map(Path, extra)]))
 
 
-@cache
-def _built_in() -> Catalog:
-    return _load(())
-
-
-def _load(extra: tuple[Path, ...]) -> Catalog:
+@lru_cache(maxsize=8)
+def _load(extra: tuple[tuple[str, bytes], ...]) -> Catalog:
+    """The built-in files, then name and content of others."""
     draft = _Draft()
     here = files("aims_mlflow.catalog")
     crosswalks = sorted((here / "crosswalks").iterdir(), key=lambda item: item.name)
     for item in (here / BUILT_IN, *(c for c in crosswalks if c.name.endswith(".yaml"))):
         draft.add(item.name, _content(item, item.name))
-    for path in extra:
-        draft.add(path.name, _content(path, str(path)))
+    for name, content in extra:
+        draft.add(name, content)
     return draft.finish()
 
 

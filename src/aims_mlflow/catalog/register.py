@@ -17,9 +17,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(options[c] for c in close)}?" if close else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalog:
-    """Every framework in force with the words its rows use. Built by ``load_catalog``, which validates it."""
+    """Every framework in force with the words its rows use. Built by ``load_catalog``, which validates it.
+
+    A catalog equals itself alone, so that what is worked out from one can be kept beside it.
+    """
 
     frameworks: tuple[Framework, ...]
     rows: Mapping[str, Row]

@@ -43,6 +43,12 @@ BUILTIN: tuple[type[Check], ...] = (
 )
 """Named here, not found by entry point: a check that silently is not there would be the worst of faults."""
 
+ALIKE_WITHOUT_EVIDENCE: frozenset[type[Check]] = frozenset(BUILTIN) - {TrainingDataTested, GroupsTreatedAlike}
+"""Those of ours that look at nothing but the requirement where none of its evidence is on file.
+
+The other two then look at the datasets or the declaration.
+"""
+
 
 @cache
 def available_checks() -> Mapping[str, Check]:
@@ -99,6 +105,7 @@ def advice_of(check: Check) -> str:
 
 
 __all__ = [
+    "ALIKE_WITHOUT_EVIDENCE",
     "BUILTIN",
     "Case",
     "Check",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 
 from aims_mlflow.checks.keys import key_of, role_of, series_of
 from aims_mlflow.config.models import Declaration
@@ -198,7 +199,12 @@ class Pool:
 
     def holds_none_of(self, kinds: Iterable[str]) -> bool:
         """Whether nothing of these kinds is on file: no record, none dated ahead, no collector that failed."""
-        return "capture_error" not in self.by_kind and not any(k in self.by_kind or k in self.ahead for k in kinds)
+        return "capture_error" not in self.by_kind and self._kinds.isdisjoint(kinds)
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        """Every kind on file, records dated ahead included."""
+        return frozenset({*self.by_kind, *self.ahead})
 
     def of_kind(self, kind: str) -> tuple[Item, ...]:
         """Records of a kind, foreign ones included."""

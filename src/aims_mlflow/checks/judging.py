@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from aims_mlflow.assessment import CheckResult, Outcome
 from aims_mlflow.checks.case import Case, Item
@@ -36,14 +37,9 @@ def weakest(bases: Sequence[Basis]) -> Basis | None:
     return max(bases, key=_WEAKEST_LAST.index, default=None)
 
 
-def is_human_part(case: Case) -> bool:
-    """Whether only a person's words, declared or attested, can meet the requirement."""
-    return is_human(case.requirement.accepts)
-
-
 def is_human(accepts: Sequence[Basis]) -> bool:
-    """Whether these bases are all a person's words."""
-    return set(accepts) <= _HUMAN
+    """Whether these bases are all a person's words, declared or attested: nothing measured can meet such a part."""
+    return _HUMAN.issuperset(accepts)
 
 
 def result(
@@ -51,15 +47,26 @@ def result(
     valid_until: datetime | None = None,
 ) -> CheckResult:  # fmt: skip
     """A check result for the case."""
+    requirement = case.requirement
+    if not items and basis is None and valid_until is None:
+        return _without_items(requirement.id, requirement.check, outcome, reason, is_human(requirement.accepts))
     return CheckResult(
-        requirement=case.requirement.id,
-        check=case.requirement.check,
+        requirement=requirement.id,
+        check=requirement.check,
         outcome=outcome,
         reason=reason,
-        evidence=tuple(dict.fromkeys(item.digest for item in items)),
+        evidence=tuple(dict.fromkeys([item.digest for item in items])),
         basis=basis,
-        attested_part=is_human_part(case),
+        attested_part=is_human(requirement.accepts),
         valid_until=valid_until,
+    )
+
+
+@lru_cache(maxsize=2048)
+def _without_items(requirement: str, check: str, outcome: Outcome, reason: str, attested_part: bool) -> CheckResult:
+    """A result that rests on no record: the same for most of the register, run after run."""
+    return CheckResult(
+        requirement=requirement, check=check, outcome=outcome, reason=reason, attested_part=attested_part
     )
 
 
@@ -113,18 +120,20 @@ def judge(
         matches: Whether a record bears on the requirement, beyond its kind and dataset role.
         nothing: What to say where no record is on file; a sentence about the kinds where empty.
     """
-    found = _relevant(case, matches)
+    roles = case.arguments("role")
+    found = _relevant(case, roles, matches)
+    if not found and not case.pool.of_kind("capture_error"):
+        return _nothing_counts(case, found, nothing)
     accepted = [item for item in found if not item.foreign and item.basis in case.requirement.accepts]
     judged = _renewed([_judge_item(case, item, rule) for item in _latest(accepted)])
-    errors = case.pool.open_errors(case.requirement.evidence, case.arguments("role"))
+    errors = case.pool.open_errors(case.requirement.evidence, roles)
     judged += [_Judged(item, Outcome.ERROR, _sentence(item.record.reason), None) for item in errors]
     if not judged:
         return _nothing_counts(case, found, nothing)
     return _combined(case, judged)
 
 
-def _relevant(case: Case, matches: Callable[[Item], bool]) -> list[Item]:
-    roles = case.arguments("role")
+def _relevant(case: Case, roles: Sequence[str], matches: Callable[[Item], bool]) -> list[Item]:
     return [
         item
         for kind in case.requirement.evidence
@@ -138,6 +147,8 @@ def _latest(items: Sequence[Item]) -> list[Item]:
 
     One that judged nothing, or could not run, does not take the place of one that judged: both count.
     """
+    if len(items) < 2:
+        return list(items)
     newest: dict[tuple[object, ...], datetime] = {}
     for item in items:
         for key in _places(item):
@@ -153,6 +164,8 @@ def _places(item: Item) -> tuple[tuple[object, ...], ...]:
 
 def _renewed(judged: Sequence[_Judged]) -> list[_Judged]:
     """Without those that lapsed or say nothing where a later one of their series passed; a failure stays."""
+    if len(judged) < 2:
+        return list(judged)
     passed: dict[tuple[object, ...], datetime] = {}
     for one in judged:
         if one.outcome is Outcome.PASS:
@@ -195,16 +208,22 @@ def _combined(case: Case, judged: Sequence[_Judged]) -> CheckResult:
 
 def _nothing_counts(case: Case, found: Sequence[Item], nothing: str) -> CheckResult:
     """Why nothing on file counts: about something else, of the wrong basis, dated ahead, or not there."""
-    foreign = [item for item in found if item.foreign]
-    if foreign:
-        return result(case, Outcome.STALE, f"{foreign[0].label}: {foreign[0].foreign}", foreign)
     if found:
+        foreign = [item for item in found if item.foreign]
+        if foreign:
+            return result(case, Outcome.STALE, f"{foreign[0].label}: {foreign[0].foreign}", foreign)
         accepted = " or ".join(case.requirement.accepts)
         reason = f"{found[0].label}: it is {found[0].basis}, and only {accepted} evidence counts here"
         return result(case, Outcome.MISSING, reason, found)
-    kinds = " or ".join(kind.replace("_", " ") for kind in case.requirement.evidence)
-    if any(case.pool.ahead.get(kind) for kind in case.requirement.evidence):
-        return result(case, Outcome.MISSING, f"the {kinds} evidence is dated after the assessment")
+    kinds = case.requirement.evidence
+    if case.pool.ahead and any(case.pool.ahead.get(kind) for kind in kinds):
+        return result(case, Outcome.MISSING, f"the {_named(kinds)} evidence is dated after the assessment")
+    if nothing:
+        return result(case, Outcome.MISSING, nothing)
     roles = case.arguments("role")
     about = f" about {' or '.join(roles)} data" if roles else ""
-    return result(case, Outcome.MISSING, nothing or f"no {kinds} evidence{about} is on file")
+    return result(case, Outcome.MISSING, f"no {_named(kinds)} evidence{about} is on file")
+
+
+def _named(kinds: Sequence[str]) -> str:
+    return " or ".join([kind.replace("_", " ") for kind in kinds])

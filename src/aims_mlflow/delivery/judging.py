@@ -134,7 +134,7 @@ def judge(
         standing = standing_in_report(assessment, about_it, settings, facts, catalog, log)
         reports = render_reports(assessment, about_it, links=links, frameworks=catalog.frameworks, standing=standing)
         documents = {
-            ASSESSMENT: canonical_json(assessment),
+            ASSESSMENT: assessment.canonical,
             **{name: text.encode("utf-8", "backslashreplace") for name, text in reports.items()},
             MATRIX: canonical_json(controls_matrix(assessment)),
         }

@@ -40,7 +40,11 @@ def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         msg = "a time needs a zone (UTC)"
         raise ValueError(msg)
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        msg = "a time must lie in the years 1 to 9999 (UTC)"
+        raise ValueError(msg) from error
 
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
@@ -205,6 +209,9 @@ def _without_cache(copy: _Copied) -> _Copied:
     return copy
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: BaseModel | JsonValue) -> bytes:
     """The one byte form of a record: JSON, keys sorted, no white space, UTF-8, newline at the end.
 
@@ -213,8 +220,7 @@ def canonical_json(value: BaseModel | JsonValue) -> bytes:
         TypeError: a value JSON has no form for.
     """
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode("utf-8", "backslashreplace")
+    return (_ENCODER.encode(plain) + "\n").encode("utf-8", "backslashreplace")
 
 
 def sha256_of(content: bytes) -> str:

@@ -22,6 +22,10 @@ from aims_mlflow.gate.signing import is_signed_by
 from aims_mlflow.gate.statement import Held, RowResult
 
 
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""By so much the clocks of two machines may differ: what is dated later is dated in the future."""
+
+
 class DecisionOutcome(StrEnum):
     """What a decision says."""
 
@@ -224,7 +228,7 @@ def _assessment(case: _Case) -> list[Problem]:
     if age > timedelta(days=profile.max_age_days):
         what = f"the assessment is {age.days} days old, {profile.max_age_days} allowed"
         found.append(Problem(id="assessment", what=what, remedy=case.assess))
-    elif age < -timedelta(minutes=10):
+    elif age < -CLOCKS_DIFFER:
         what = "the assessment is dated in the future"
         found.append(Problem(id="assessment", what=what, remedy=case.assess))
     return [*found, *_controls(case, held), *_kinds(case, held)]

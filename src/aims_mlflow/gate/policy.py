@@ -42,6 +42,12 @@ SHIPPED: dict[str, GateProfile] = {
 """What a guarded move needs by risk class, where ``aims.yaml`` says nothing else."""
 
 
+_LONGEST_NAME = 512
+"""Characters of a name that is kept for the next look; MLflow's are shorter."""
+_PASSED_OVER = {"Mn", "Me", "Cf", "Cc"}
+_OUT_OF_SERVICE = {"none", "archived"}
+
+
 @dataclass(frozen=True)
 class Guard:
     """What applies to one move."""
@@ -74,6 +80,8 @@ def guard_of(declaration: Declaration, model: str, target: Target) -> Guard | No
         ConfigError: there is no policy at all, the risk class has no profile, or the profile asks for nothing. A
             target that is guarded by nothing is a mistake, never a pass.
     """
+    if takes_out(target):
+        return None
     policy = declaration.gate
     if policy is None or not policy.guarded:
         raise ConfigError(
@@ -85,6 +93,11 @@ def guard_of(declaration: Declaration, model: str, target: Target) -> Guard | No
         if matches(registered, rule.models) and _names(rule, target):
             return _guard(policy, rule, declaration.system.risk_class)
     return None
+
+
+def takes_out(target: Target) -> bool:
+    """Whether a version that moves there leaves service, which no rule keeps it from."""
+    return target.kind == "stage" and target.name.casefold() in _OUT_OF_SERVICE
 
 
 def is_named(declaration: Declaration, model: str) -> bool:
@@ -137,7 +150,7 @@ def guarded_targets(declaration: Declaration, model: str) -> list[Target]:
             Target(kind="stage", name=n) for n in rule.stages
         ]
         for target in named:
-            if not set(target.name) & set("*?["):
+            if not set(target.name) & set("*?"):
                 found.setdefault((target.kind, target.name.casefold()), target)
     return list(found.values())
 
@@ -155,16 +168,27 @@ def _names(rule: GateRule, target: Target) -> bool:
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether any of the patterns names it; neither ``Champion`` nor ``chämpion`` slips past a rule for ``champion``.
 
-    Databases may take names for the same that differ in case, accents or blanks at the end.
+    Databases may take names for the same that differ in case, accents, blanks at the end or characters not shown.
     """
-    plain = _plain(name)
-    return any(fnmatchcase(plain, _plain(pattern)) for pattern in patterns)
+    plain = plain_name(name)
+    return any(fnmatchcase(plain, _pattern(pattern)) for pattern in patterns)
+
+
+def plain_name(name: str) -> str:
+    """The name without what eyes and databases pass over: case, accents, blanks at the ends, characters not shown."""
+    return _plain(name) if len(name) <= _LONGEST_NAME else _plain.__wrapped__(name)
 
 
 @lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     parts = unicodedata.normalize("NFKD", name)
-    return "".join(c for c in parts if not unicodedata.combining(c)).casefold().strip()
+    return "".join(c for c in parts if unicodedata.category(c) not in _PASSED_OVER).casefold().strip()
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> str:
+    """The pattern for ``fnmatch``, which takes brackets for more than themselves."""
+    return plain_name(pattern).replace("[", "[[]")
 
 
 def _guard(policy: GatePolicy, rule: GateRule, system_risk: RiskClass) -> Guard:

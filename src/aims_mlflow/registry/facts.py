@@ -15,7 +15,7 @@ from aims_mlflow.errors import DeliveryError, EvidenceError
 from aims_mlflow.gate.decision import VersionFacts
 from aims_mlflow.gate.statement import TAG, Held, files_place, inputs_digest, read_statement
 from aims_mlflow.registry.files import FilesUnreadable, digests_at
-from aims_mlflow.registry.tables import RunRow, VersionRow, run_row, version_row
+from aims_mlflow.registry.tables import RunRow, VersionRow, model_tag, run_row, version_row
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 _PROMPT_SOURCES = ("prompt-template", "dummy-source")
@@ -47,9 +47,18 @@ def read_facts(
     return VersionReader(registry, tracking).read(model, version, trusted or {}).facts
 
 
-def is_prompt(version: VersionRow) -> bool:
-    """Whether a version is a prompt's. The tag alone, which anybody may set on a model, is not believed."""
-    return is_prompt_source(version.source) and str(version.tags.get(PROMPT_TAG)).lower() == "true"
+def is_prompts_name(registry: Any, model: str) -> bool:
+    """Whether a registered model is a prompt. Of one that holds models, the gate lets nobody say so.
+
+    Raises:
+        MlflowException: the registry does not know it.
+    """
+    said = model_tag(registry, model, PROMPT_TAG)
+    if said is None:
+        found = registry.get_registered_model(model)
+        # MLflow leaves the tag out of those it shows.
+        said = str(dict(getattr(found, "_tags", None) or found.tags or {}).get(PROMPT_TAG))
+    return said.lower() == "true"
 
 
 def is_prompt_source(source: object) -> bool:
@@ -84,11 +93,23 @@ class VersionReader:
                 ``facts.unreadable``.
         """
         row = self.version(model, version)
-        if is_prompt(row):
+        if self.is_prompt(row):
             facts = VersionFacts(model=row.name, version=row.version)
             return Reading(facts, is_prompt=True, models=(row.name,))
         case = _Case(self, row, trusted)
         return Reading(case.facts(), is_prompt=False, models=case.models)
+
+    def is_prompt(self, row: VersionRow) -> bool:
+        """Whether a version is a prompt's, in a registered model that is one.
+
+        Its tag alone, which anybody may set on a version, is not believed: an alias of a model must not come to name
+        what no model can be loaded from.
+
+        Raises:
+            MlflowException: the registry cannot be read.
+        """
+        looks_so = is_prompt_source(row.source) and str(row.tags.get(PROMPT_TAG)).lower() == "true"
+        return looks_so and is_prompts_name(self.registry, row.name)
 
     def version(self, model: str, version: str | int) -> VersionRow:
         """The version as it is in the registry.

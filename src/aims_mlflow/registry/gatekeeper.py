@@ -300,6 +300,8 @@ class Gatekeeper:
         The log goes first: should the registry then not follow, it is led back.
         """
         moved = None
+        if self._is_taken(new_name):  # MLflow refuses; the log of the model that has the name stays where it is
+            return do()
         try:
             moved = self.log.rename(model, new_name, actor=actor, level=self.level)
         except Exception as error:  # noqa: BLE001  (nothing serves: the log stays under the old name)
@@ -310,6 +312,12 @@ class Gatekeeper:
             if moved is not None:
                 self._led_back(new_name, model, actor)
             raise
+
+    def _is_taken(self, name: str) -> bool:
+        try:
+            return str(self.registry.get_registered_model(name).name) == name
+        except Exception as error:  # noqa: BLE001  (where that cannot be told, no log is touched)
+            return getattr(error, "error_code", "") not in REGISTRYS_OWN
 
     def _led_back(self, new_name: str, model: str, actor: Actor) -> None:
         try:

@@ -5,15 +5,17 @@ Pure. A tag that may not be written is an ``InputError`` with the reason; the ga
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from aims_mlflow.assessment import Overall, Status, in_short
 from aims_mlflow.attach.tags import LOOK_FIRST, MODEL_TAGS, RUN_TAGS, short_digest
 from aims_mlflow.config import RiskClass
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evaluate import ATTENTION
+from aims_mlflow.gate.decision import CLOCKS_DIFFER
 from aims_mlflow.gate.messages import GATE_TAG
+from aims_mlflow.gate.policy import plain_name
 from aims_mlflow.gate.statement import TAG, Held, Statement, read_statement
 
 PREFIX = "aims."
@@ -27,9 +29,7 @@ _DOWNGRADES = {str(Overall.NOT_ASSESSED), str(Overall.STALE), str(Overall.ERROR)
 
 def is_reserved(key: object) -> bool:
     """Whether a tag's name is one of ours, or looks like one: ``AIMS.status``, `` aims.status``."""
-    text = unicodedata.normalize("NFKC", str(key))
-    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cc", "Zs"})
-    return plain.casefold().startswith(PREFIX)
+    return "".join(plain_name(str(key)).split()).startswith(PREFIX)
 
 
 def without_reserved(tags: Iterable[object]) -> list[object]:
@@ -48,7 +48,7 @@ def check_name(key: str, known: Iterable[str]) -> None:
 
 
 def check_statement(
-    text: str, held: Held | None, *, source: str | None, trusted: Mapping[str, str], signed: bool
+    text: str, held: Held | None, *, source: str | None, trusted: Mapping[str, str], signed: bool, at: datetime
 ) -> Held:
     """A new assessment for a version.
 
@@ -58,9 +58,11 @@ def check_statement(
         source: Where the version's files are.
         trusted: Name to public key of those who may sign.
         signed: Whether the policy demands a signature.
+        at: Now.
 
     Raises:
-        InputError: it is no assessment, of other files, older than the one held, or not signed where it must be.
+        InputError: it is no assessment, of other files, older than the one held, dated in the future, or not signed
+            where it must be.
     """
     assess = "Assess the version with `aims assess`"
     try:
@@ -71,13 +73,16 @@ def check_statement(
         raise InputError("the assessment is not signed by a trusted key", remedy=f"{assess}, with AIMS_SIGNING_KEY set")
     if new.statement.source != source:
         raise InputError("the assessment is about other files", remedy=assess)
+    if new.statement.assessed_at > at + CLOCKS_DIFFER:
+        raise InputError("the assessment is dated in the future", remedy="Set the clock, and assess again")
     if held is not None:
         gains = held.signed_by is None and new.signed_by is not None
         if held.signed_by is not None and new.signed_by is None:
             raise InputError(
                 "the assessment held is signed, this one is not", remedy=f"{assess}, with AIMS_SIGNING_KEY set"
             )
-        if new.statement.assessed_at < held.statement.assessed_at and not gains:
+        counts = held.statement.assessed_at <= at + CLOCKS_DIFFER  # else no assessment could ever take its place
+        if new.statement.assessed_at < held.statement.assessed_at and counts and not gains:
             raise InputError("the assessment is older than the one held", remedy=assess)
     return new
 

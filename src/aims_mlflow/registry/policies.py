@@ -14,7 +14,7 @@ from aims_mlflow.config.gate import GateMode
 from aims_mlflow.config.settings import FILE_NAME
 from aims_mlflow.errors import AimsError, ConfigError
 from aims_mlflow.gate.entries import Target
-from aims_mlflow.gate.policy import guard_of, is_named
+from aims_mlflow.gate.policy import guard_of, is_named, takes_out
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Policy:
 
     def mode(self, model: str, target: Target) -> GateMode | None:
         """How a move is guarded; None where it is not. What cannot be told counts as enforced."""
+        if takes_out(target):
+            return None
         if not self.known:
             return GateMode.ENFORCE
         try:

@@ -96,6 +96,16 @@ def aliases_of(store: Any, model: str, alias: str | None = None) -> dict[str, st
     return _on(store, read)
 
 
+def model_tag(store: Any, model: str, key: str) -> str | None:
+    """A tag of a registered model, empty where it has none of that name; None where the registry is no database."""
+
+    def read(connection: Any) -> str:
+        given = {"model": model, "key": key, **_workspace(store)}
+        return str(connection.execute(_queries(_has_workspaces(store))["model_tag"], given).scalar() or "")
+
+    return _on(store, read)
+
+
 def stages_of(store: Any, model: str) -> dict[str, str] | None:
     """Versions of a model that stand in a stage; None where the registry is no database."""
 
@@ -131,7 +141,7 @@ def _queries(workspaces: bool) -> dict[str, Any]:
     from sqlalchemy import bindparam, select
 
     version, tag = models.SqlModelVersion.__table__.c, models.SqlModelVersionTag.__table__.c
-    alias = models.SqlRegisteredModelAlias.__table__.c
+    alias, of_model = models.SqlRegisteredModelAlias.__table__.c, models.SqlRegisteredModelTag.__table__.c
 
     def of(table: Any) -> list[Any]:
         found = [table.name == bindparam("model")]
@@ -142,6 +152,7 @@ def _queries(workspaces: bool) -> dict[str, Any]:
     return {
         "version": select(*columns).where(*there, version.version == bindparam("version")),
         "tags": select(tag.key, tag.value).where(*of(tag), tag.version == bindparam("version")),
+        "model_tag": select(of_model.value).where(*of(of_model), of_model.key == bindparam("key")),
         "alias": select(alias.alias, alias.version).where(*of(alias), alias.alias == bindparam("alias")),
         "aliases": select(alias.alias, alias.version).where(*of(alias)),
         "stages": select(version.version, version.current_stage).where(

@@ -23,7 +23,7 @@ from aims_mlflow.gate.policy import (
 from aims_mlflow.gate.statement import TAG, Held, read_statement
 from aims_mlflow.registry import holders, marks
 from aims_mlflow.registry.acting import acting, stated_reason
-from aims_mlflow.registry.facts import PROMPT_TAG, copied_from, is_prompt, is_prompt_source
+from aims_mlflow.registry.facts import PROMPT_TAG, copied_from, is_prompt_source, is_prompts_name
 from aims_mlflow.registry.gatekeeper import REGISTRYS_OWN, Gatekeeper, denied, fault
 from aims_mlflow.registry.policies import Policy
 
@@ -108,11 +108,11 @@ class GatedVerbs:
         """A version goes where nothing guards; worth an entry where it leaves a guarded stage."""
         try:
             entity = self.store.get_model_version(name, version)
-            row = self.gate.reader.version(name, version)
+            prompts = self.gate.reader.is_prompt(self.gate.reader.version(name, version))
         except Exception:  # noqa: BLE001  (MLflow's own error is raised by its own method)
             return do()
         stage = Target(kind="stage", name=str(entity.current_stage or "None"))
-        if is_prompt(row) or stage == target or policy.mode(name, stage) is None:
+        if prompts or stage == target or policy.mode(name, stage) is None:
             return do()
         return self.gate.removal(
             name,
@@ -154,11 +154,15 @@ class GatedVerbs:
         self, do: Call, name: str, source: Any, run_id: Any = None, tags: Any = None, **_: Any
     ) -> Any:
         """A new version starts unassessed, whatever tags come with it; in a guarded model it must be a good copy."""
-        said = {getattr(t, "key", ""): getattr(t, "value", "") for t in tags or ()}
-        if is_prompt_source(source) and str(said.get(PROMPT_TAG)).lower() == "true":
-            return do()
         policy = self._policy()
         enforced = self._mode(name) is GateMode.ENFORCE
+        said = {getattr(t, "key", ""): getattr(t, "value", "") for t in tags or ()}
+        looks_so = is_prompt_source(source) and str(said.get(PROMPT_TAG)).lower() == "true"
+        if (looks_so or (enforced and policy.names(name))) and self._is_prompts(name):
+            if looks_so or not enforced:
+                return do()
+            # A model among prompts would let an alias name a prompt where a model was.
+            raise denied(f"AIMS refused: the name is a prompt's. Next: register the model under another. ({name})")
         actor = acting()
 
         def make() -> Any:
@@ -181,6 +185,12 @@ class GatedVerbs:
         if copied is None:
             return self._original(policy, name, target, make)
         return self.gate.move(*copied, target, "create_model_version", None, actor, stated_reason(), make)
+
+    def _is_prompts(self, name: str) -> bool:
+        try:
+            return is_prompts_name(self.store, name)
+        except Exception:  # noqa: BLE001  (then it is no prompt that is known, and the gate stands before it)
+            return False
 
     def _original(self, policy: Policy, name: str, target: Target, make: Callable[[], Any]) -> Any:
         """A version that is no copy has no assessment yet: a model whose name is a promise does not take it."""
@@ -252,7 +262,7 @@ class GatedVerbs:
             held = holders.aliases(self.store, name), holders.stages(self.store, name)
         else:
             entity = self.store.get_model_version(name, version)
-            if is_prompt(self.gate.reader.version(name, version)):
+            if self.gate.reader.is_prompt(self.gate.reader.version(name, version)):
                 return []
             held = list(entity.aliases or ()), {str(entity.current_stage)}
         aliases, stages = held
@@ -285,6 +295,7 @@ class GatedVerbs:
                 source=self.gate.reader.source(row),
                 trusted=policy.trusted_keys,
                 signed=demands_signature(policy.declaration, name),
+                at=now(),
             )
         elif key == GATE_TAG:
             return _passed(lambda: do(tag=type(tag)(key, self._decisions(policy, row.name, row.version))))

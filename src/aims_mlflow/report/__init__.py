@@ -11,20 +11,25 @@ from aims_mlflow.catalog import load_catalog
 from aims_mlflow.controls import Framework
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import EvidenceBase
+from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report import words
 from aims_mlflow.report.description import controls_matrix, description_block, merge_description
 from aims_mlflow.report.detail import LEVELS, Detail
 from aims_mlflow.report.environment import environment, template_root
+from aims_mlflow.report.gate import build_gate
 from aims_mlflow.report.links import ReportLinks, report_links
 from aims_mlflow.report.measured import BODIES
 from aims_mlflow.report.page import Page, build_page
-from aims_mlflow.report.records import build_sections
+from aims_mlflow.report.records import Section, build_sections
 
 REPORTS: dict[str, str] = {
     "report.html": "assessment.html.j2",
     "report.md": "assessment.md.j2",
 }
 """Name of the report, which is its file name under ``aims/``, to its template."""
+
+_Contents = tuple[Page, tuple[Section, ...]]
+"""What every format shows at one level of detail."""
 
 _SIZE_LIMIT = {"report.html": 300_000, "report.md": 100_000}
 """Bytes. The page stays quick to open; MLflow renders long Markdown slowly."""
@@ -39,6 +44,7 @@ def render(
     manifest_sha256: str | None = None,
     owner: str | None = None,
     frameworks: Sequence[Framework] | None = None,
+    standing: Standing | None = None,
 ) -> str:
     """Render one report.
 
@@ -55,12 +61,13 @@ def render(
         owner: Who answers for the system; null to read it from the declaration among the evidence.
         frameworks: Where groups and their titles come from; null for the built-in register. Rows of a framework that is
             not among them stand in one group.
+        standing: How the registered version stands before the gate; null where nothing guards it.
 
     Raises:
         InputError: no report of that name.
         AimsError: the templates are not installed.
     """
-    return _render(name, assessment, evidence, links, manifest_sha256, owner, frameworks, {})
+    return _render(name, assessment, evidence, links, manifest_sha256, owner, frameworks, {}, standing)
 
 
 def render_reports(
@@ -69,10 +76,13 @@ def render_reports(
     *,
     links: ReportLinks | None = None,
     frameworks: Sequence[Framework] | None = None,
+    standing: Standing | None = None,
 ) -> dict[str, str]:
     """Render every report, name to text; what they share is worked out once. Arguments and errors as in ``render``."""
-    pages: dict[Detail, Page] = {}
-    return {name: _render(name, assessment, evidence, links, None, None, frameworks, pages) for name in REPORTS}
+    pages: dict[Detail, _Contents] = {}
+    return {
+        name: _render(name, assessment, evidence, links, None, None, frameworks, pages, standing) for name in REPORTS
+    }
 
 
 def _render(
@@ -83,7 +93,8 @@ def _render(
     manifest_sha256: str | None,
     owner: str | None,
     frameworks: Sequence[Framework] | None,
-    pages: dict[Detail, Page],
+    pages: dict[Detail, _Contents],
+    standing: Standing | None,
 ) -> str:
     if name not in REPORTS:
         close = get_close_matches(name, REPORTS, n=1, cutoff=0.4)
@@ -95,14 +106,17 @@ def _render(
     known = load_catalog().frameworks if frameworks is None else frameworks
     text = ""
     for detail in LEVELS:
-        page = pages.get(detail)
-        if page is None:
-            page = pages[detail] = build_page(
+        contents = pages.get(detail)
+        if contents is None:
+            page = build_page(
                 assessment, evidence, detail=detail, manifest_sha256=manifest_sha256, owner=owner, frameworks=known
             )
+            sections = build_sections(given, at=assessment.assessed_at, detail=detail, bodies=BODIES)
+            contents = pages[detail] = (page, sections)
         context: dict[str, Any] = {
-            "page": page,
-            "sections": build_sections(given, at=assessment.assessed_at, detail=detail, bodies=BODIES),
+            "page": contents[0],
+            "sections": contents[1],
+            "gate": build_gate(standing),
             "unseen": [f"{kind}-{words.short(digest)}" for kind, digest in unseen[: detail.items * 2]],
             "unseen_total": len(unseen),
             "links": links or ReportLinks(),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from aims_mlflow.assessment import Assessment, Finding, Overall, Status
+from aims_mlflow.assessment import Assessment, Overall, Status
+from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report import words
+from aims_mlflow.report.gate import GateView, build_gate
 from aims_mlflow.report.links import ReportLinks
 from aims_mlflow.report.markdown import escape, link
 from aims_mlflow.report.page import counted, ranked
@@ -21,11 +23,18 @@ _LONGEST = 4_500
 _BLOCK = re.compile(rf"^AIMS: [^\n]*{re.escape(_BEGIN)}\r?\n(?:(?!<!--)[\s\S])*?{re.escape(_END)}", re.MULTILINE)
 
 
-def description_block(assessment: Assessment, links: ReportLinks | None = None, *, brief: bool = False) -> str:
+def description_block(
+    assessment: Assessment,
+    links: ReportLinks | None = None,
+    *,
+    brief: bool = False,
+    standing: Standing | None = None,
+) -> str:
     """The block for the description of a run or version.
 
     The first line is plain words, the second holds the links, then come at most five items, worst first. Two HTML
-    comments mark its ends; they are invisible where Markdown is rendered. ``brief`` leaves out the items.
+    comments mark its ends; they are invisible where Markdown is rendered. ``brief`` leaves out the items. ``standing``
+    adds a line on the gate; a break-glass in force comes before everything else.
     """
     where = links or ReportLinks()
     targets = (
@@ -36,7 +45,14 @@ def description_block(assessment: Assessment, links: ReportLinks | None = None, 
         ("Model version", where.version),
     )
     line = " · ".join(link(text, target) for text, target in targets if target)
-    head = "\n".join(p for p in (f"{_first_line(assessment)} {_BEGIN}", line) if p)
+    gate = build_gate(standing)
+    first = _first_line(assessment)
+    if gate is not None and gate.alarm:
+        latest = gate.alarm[-1]
+        first = first.replace("AIMS: ", f"AIMS: BREAK-GLASS until {latest.until}, ", 1)
+    head = "\n".join(p for p in (f"{first} {_BEGIN}", line) if p)
+    if gate is not None:
+        head = "\n\n".join([head, *_gate_lines(gate)])
     if brief:
         return f"{head}\n\n{_END}"
     block = ""
@@ -45,6 +61,16 @@ def description_block(assessment: Assessment, links: ReportLinks | None = None, 
         if len(block) <= _LONGEST:
             break
     return block
+
+
+def _gate_lines(gate: GateView) -> list[str]:
+    answers = ", ".join(f"{escape(words.cut(t.name, 60))} {t.label.symbol} {t.label.word}" for t in gate.targets[:6])
+    more = f" and {len(gate.targets) - 6} more" if len(gate.targets) > 6 else ""
+    alarm = [
+        f"**! Break-glass** by {escape(words.cut(r.person, 60))} until {r.until}: {escape(words.cut(r.reason, 160))}"
+        for r in gate.alarm[-3:]
+    ]
+    return [*alarm, *([f"Gate: {answers}{more}"] if answers else [])]
 
 
 def _first_line(assessment: Assessment) -> str:
@@ -57,14 +83,11 @@ def _first_line(assessment: Assessment) -> str:
     return ", ".join(parts)
 
 
-def _attention(assessment: Assessment) -> list[Finding]:
-    return [f for f in ranked(assessment) if f.status in words.ATTENTION]
-
-
 def _items(assessment: Assessment, most: int) -> list[str]:
     counts = counted(assessment)
-    first = _attention(assessment)
-    gaps = [f for f in ranked(assessment) if f.status is Status.NO_EVIDENCE]
+    unmet = ranked(assessment)
+    first = [f for f in unmet if f.status in words.ATTENTION]
+    gaps = [f for f in unmet if f.status is Status.NO_EVIDENCE]
     waiting = (
         (counts[Status.NO_EVIDENCE], "without evidence"),
         (counts[Status.NEEDS_ATTESTATION], "waiting for a person's statement"),

@@ -13,11 +13,11 @@ from aims_mlflow.errors import AimsError
 from aims_mlflow.report import markdown, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jinja2 import Environment
 
-    from aims_mlflow.report.page import RowText, RowView
+    from aims_mlflow.report.page import Cited, RowText, RowView
 
 _TICKS = re.compile("`([^`]+)`")
 _LONGEST = 2_000
@@ -51,7 +51,8 @@ def _load(name: str) -> tuple[str, str, None] | None:
 def _plain(value: Any) -> Any:
     """HTML: make odd characters visible, then leave the escaping to Jinja."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return markdown.clean(value[:_LONGEST])
+        # Whatever 'clean' replaces is not printable, and most texts are short and plain.
+        return value if len(value) <= _LONGEST and value.isprintable() else markdown.clean(value[:_LONGEST])
     return value
 
 
@@ -91,32 +92,44 @@ def environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"spans": _spans} if html else {"code": markdown.code, "link": markdown.link}
-    made.globals |= {"words": words, "register_row": _html_row if html else _markdown_row}
+    made.globals["words"] = words
+    if html:
+        made.globals |= {"register_rows": _html_rows, "first_item": _html_first, "badge": _badge, "legend": _legend}
+    else:
+        made.globals |= {"register_rows": _markdown_rows, "first_item": _markdown_first}
     return made
 
 
 # Most rows of the register read the same from run to run, and both forms together are the larger part of what the end
-# of a run costs: a row is rendered once and kept.
-
-
-# What differs every time, the records it rests on, goes into a slot.
+# of a run costs: a row is rendered once and kept. What differs every time, the records it rests on, goes into a slot.
 
 _SLOT = "\0"
 """No text holds it: ``markdown.clean`` makes such characters visible."""
 
 
-def _html_row(row: RowView) -> Any:
+def _html_rows(rows: Sequence[RowView]) -> Any:
+    """Rows of the register, one below the other."""
     from markupsafe import Markup
 
-    head, tail = _html_around(row.text)
-    cited = str(_rows(html=True).cited(row)) if row.evidence or row.valid_until else ""
-    return Markup(head + cited + tail)  # noqa: S704  (rendered by the escaping environment)
+    parts = []
+    for row in rows:
+        head, tail = _html_around(row.text)
+        cited = _html_cited(row.evidence, row.more_evidence, row.valid_until) if row.evidence or row.valid_until else ""
+        parts.append(head + cited + tail)
+    return Markup("\n".join(parts))  # noqa: S704  (rendered by the escaping environment)
 
 
-def _markdown_row(row: RowView, links: Mapping[str, str]) -> markdown.Markdown:
-    head, tail = _markdown_around(row.text)
-    cited = _rows(html=False).cited(row, links) if row.evidence or row.valid_until else " | "
-    return markdown.Markdown(head + cited + tail)
+def _markdown_rows(rows: Sequence[RowView], links: Mapping[str, str]) -> markdown.Markdown:
+    """Lines of the register's table."""
+    parts = []
+    for row in rows:
+        head, tail = _markdown_around(row.text)
+        cited = " | "
+        if row.evidence or row.valid_until:
+            targets = tuple([(item.digest, links[item.digest]) for item in row.evidence if item.digest in links])
+            cited = _markdown_cited(row.evidence, row.more_evidence, row.valid_until, targets)
+        parts.append(head + cited + tail)
+    return markdown.Markdown("\n".join(parts))
 
 
 @lru_cache(maxsize=2048)
@@ -134,7 +147,48 @@ def _markdown_around(text: RowText) -> tuple[str, str]:
     return head, tail
 
 
+# Many rows of one assessment rest on the same records.
+
+
+@lru_cache(maxsize=256)
+def _html_cited(evidence: tuple[Cited, ...], more: int, valid_until: str) -> str:
+    return str(_rows(html=True).cited(evidence, more, valid_until))
+
+
+@lru_cache(maxsize=256)
+def _markdown_cited(
+    evidence: tuple[Cited, ...], more: int, valid_until: str, links: tuple[tuple[str, str], ...]
+) -> str:
+    return str(_rows(html=False).cited(evidence, more, valid_until, dict(links)))
+
+
 @lru_cache(maxsize=2)
 def _rows(*, html: bool) -> Any:
     name = "partials/row.html.j2" if html else "partials/row.md.j2"
     return environment(html=html).get_template(name).module
+
+
+@lru_cache(maxsize=2048)
+def _html_first(text: RowText) -> Any:
+    return _rows(html=True).first_item(text)
+
+
+@lru_cache(maxsize=2048)
+def _markdown_first(text: RowText) -> markdown.Markdown:
+    return markdown.Markdown(_rows(html=False).first_item(text))
+
+
+@lru_cache(maxsize=256)
+def _badge(label: words.Label) -> Any:
+    """The macro ``badge``, kept: there are some thirty labels, and a page shows them a hundred times."""
+    marks: Any = environment(html=True).get_template("partials/marks.html.j2").module
+    return marks.badge(label)
+
+
+@lru_cache(maxsize=1)
+def _legend() -> Any:
+    """What the words and marks mean: the same in every report."""
+    from markupsafe import Markup
+
+    text = environment(html=True).get_template("partials/legend.html.j2").render().rstrip("\n")
+    return Markup(text)  # noqa: S704  (rendered by the escaping environment)

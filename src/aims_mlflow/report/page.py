@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from aims_mlflow.assessment import Assessment, CheckResult, Finding, Status
-from aims_mlflow.controls import Framework
-from aims_mlflow.evidence import DeclarationRecord, EvidenceBase
+from aims_mlflow.assessment import Assessment, Finding, Outcome, Status
+from aims_mlflow.controls import Framework, Strength
+from aims_mlflow.evidence import Basis, DeclarationRecord, EvidenceBase
 from aims_mlflow.report import charts, words
 from aims_mlflow.report.detail import Detail
 from aims_mlflow.report.words import Label
@@ -16,8 +18,7 @@ from aims_mlflow.report.words import Label
 _NUMBERED = re.compile(r"(A\.\d+|\d+)(?:\.|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A line of the facts table."""
 
     name: str
@@ -44,9 +45,12 @@ class Check:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowText:
-    """What a row of the register says, apart from the records it rests on: the same from run to run."""
+    """What a row of the register says, apart from the records it rests on: the same from run to run.
+
+    Made by ``_row_text`` alone, which hands out one object for one text: what is rendered of it is kept beside it.
+    """
 
     id: str
     title: str
@@ -124,6 +128,7 @@ class Page:
     total: int
 
 
+@lru_cache(maxsize=512)
 def top_group(group: str) -> str:
     """``6`` of ``6.1`` or ``6.1.2``, ``A.6`` of ``A.6.2``; a group of another form is its own top."""
     match = _NUMBERED.match(group)
@@ -180,29 +185,65 @@ def build_page(
 
 
 def _row(finding: Finding, assessment: Assessment, detail: Detail) -> RowView:
+    if not finding.evidence:
+        return _row_without_evidence(finding, detail)
     cited = finding.evidence[:6]
-    shown = len(finding.checks) > 1 and any(c.reason != finding.reason for c in finding.checks)
     return RowView(
-        text=RowText(
-            id=finding.id,
-            title=words.cut(finding.title, min(160, detail.text)),
-            label=words.STATUS[finding.status],
-            strength=words.STRENGTH[finding.strength],
-            basis=words.BASIS[finding.basis].word if finding.basis else "",
-            reason=words.cut(finding.reason, detail.text),
-            next_step=words.cut(finding.next_step, detail.text),
-            checks=tuple(_check(c, finding.reason) for c in (finding.checks if shown else ())[: detail.checks]),
-            attention=finding.status in words.ATTENTION,
-        ),
-        evidence=tuple(Cited(f"{assessment.evidence.get(d, 'record')}-{words.short(d)}", d) for d in cited),
+        text=_text(finding, detail),
+        evidence=tuple([Cited(f"{assessment.evidence.get(d, 'record')}-{words.short(d)}", d) for d in cited]),
         more_evidence=len(finding.evidence) - len(cited),
         valid_until=words.day(finding.valid_until),
     )
 
 
-def _check(result: CheckResult, said: str) -> Check:
-    reason = "" if result.reason == said else words.cut(result.reason, 240)
-    return Check(words.OUTCOME[result.outcome], words.cut(result.requirement, 60), reason)
+@lru_cache(maxsize=2048)
+def _row_without_evidence(finding: Finding, detail: Detail) -> RowView:
+    return RowView(_text(finding, detail), (), 0, words.day(finding.valid_until))
+
+
+def _text(finding: Finding, detail: Detail) -> RowText:
+    shown = len(finding.checks) > 1 and any(c.reason != finding.reason for c in finding.checks)
+    checks = finding.checks[: detail.checks] if shown else ()
+    return _row_text(
+        detail.text,
+        finding.id,
+        finding.title,
+        finding.status,
+        finding.strength,
+        finding.basis,
+        finding.reason,
+        finding.next_step,
+        tuple([(c.outcome, c.requirement, c.reason) for c in checks]),
+    )
+
+
+@lru_cache(maxsize=2048)
+def _row_text(
+    longest: int,
+    row_id: str,
+    title: str,
+    status: Status,
+    strength: Strength,
+    basis: Basis | None,
+    reason: str,
+    next_step: str,
+    checks: tuple[tuple[Outcome, str, str], ...],
+) -> RowText:
+    return RowText(
+        id=row_id,
+        title=words.cut(title, min(160, longest)),
+        label=words.STATUS[status],
+        strength=words.STRENGTH[strength],
+        basis=words.BASIS[basis].word if basis else "",
+        reason=words.cut(reason, longest),
+        next_step=words.cut(next_step, longest),
+        checks=tuple(_check(outcome, name, why, reason) for outcome, name, why in checks),
+        attention=status in words.ATTENTION,
+    )
+
+
+def _check(outcome: Outcome, requirement: str, reason: str, said: str) -> Check:
+    return Check(words.OUTCOME[outcome], words.cut(requirement, 60), "" if reason == said else words.cut(reason, 240))
 
 
 def _fix_first(

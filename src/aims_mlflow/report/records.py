@@ -240,14 +240,15 @@ def model_body(record: ModelRecord, detail: Detail) -> Body:
 
 def environment_body(record: EnvironmentRecord, detail: Detail) -> Body:
     """Python and distributions."""
-    pins = [f"{cut(n, 60)} {cut(v, 30) or '(not pinned)'}" for n, v in sorted(record.packages.items())]
-    shown = pins[: detail.items * 2]
-    more = left_out(len(pins), len(shown), "distributions are")
+    packages = len(record.packages)
+    first = sorted(record.packages.items())[: detail.items * 2]
+    shown = [f"{cut(n, 60)} {cut(v, 30) or '(not pinned)'}" for n, v in first]
+    more = left_out(packages, len(shown), "distributions are")
     source = {"model": "the logged model's requirements", "process": "the running process"}[record.source]
     return Body(
-        about=f"Python {cut(record.python, 40)}, {words.plural(len(pins), 'distribution')}",
+        about=f"Python {cut(record.python, 40)}, {words.plural(packages, 'distribution')}",
         facts=(
-            Fact("Distributions", (", ".join(shown) + (f". {more}" if more else "")) or "none", missing=not pins),
+            Fact("Distributions", (", ".join(shown) + (f". {more}" if more else "")) or "none", missing=not packages),
             Fact("Read from", source),
             Fact("Not pinned", cut(", ".join(record.unpinned), 300) or "none", missing=bool(record.unpinned)),
         ),

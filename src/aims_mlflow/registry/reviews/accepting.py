@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aims_mlflow.config.gate import GatePerson
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence.base import now
+from aims_mlflow.gate.decision import CLOCKS_DIFFER
 from aims_mlflow.gate.entries import Actor, Entry, Identity, ReviewEntry, read_entry
 from aims_mlflow.registry.reviews.drafts import check_draft, content_of, is_same, write_to
 
 if TYPE_CHECKING:
     from aims_mlflow.registry.gatekeeper import Gatekeeper
 
-CLOCKS_DIFFER = timedelta(minutes=10)
 _LONGEST_DRAFT = 8000
 
 
