@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
-.PHONY: help demo test check lint types architecture test-server test-slow test-lowest bench package setup clean
+.PHONY: help demo test check lint types architecture test-slow test-browser test-postgres test-lowest bench package setup clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,12 +38,16 @@ types: setup
 architecture: setup
 	$(BIN)/lint-imports
 
-test-slow: setup ## longer proofs: parity at ten times the size, null splits
+test-slow: setup ## longer proofs: parity at ten times the size, null splits, a server killed again and again
 	$(BIN)/python -m pytest -m slow --timeout=1800
 
 test-browser: setup ## pages in Debian's chromium
 	$(BIN)/python -m pip install --quiet --group browser
 	$(BIN)/python -m pytest -m browser
+
+test-postgres: setup ## the gate on a PostgreSQL server that is started for it
+	$(BIN)/python -m pip install --quiet --group postgres
+	tests/postgres.sh $(BIN)/python -m pytest -m "postgres and not slow"
 
 test-lowest: ## the tests on the lowest supported versions
 	$(PYTHON) -m venv $(VENV)-lowest

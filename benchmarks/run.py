@@ -1,4 +1,4 @@
-"""All figures of docs/benchmarks.md, one after the other: `make bench` (about eight minutes; `--quick` about one)."""
+"""All figures of docs/benchmarks.md, one after the other: `make bench` (about ten minutes; `--quick` about one)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ SETS = {
     "Quality alone": [["bench_quality.py"]],
     "Drift alone": [["bench_drift.py", "--rows", "100000", "1000000", "--linear"]],
     "Fairness": [["bench_fairness.py"]],
+    "The registry gate": [["bench_gate.py"]],
 }
 QUICK = {
     "End of a run without data": [["bench_attach.py", "--runs", "20"]],

@@ -31,6 +31,7 @@ from aims_mlflow.evidence import (
     ModelRecord,
     ModelRef,
     PerformanceEvidence,
+    RegistryMoveRecord,
     RuleResult,
     RuleVerdict,
     RunRecord,
@@ -198,6 +199,15 @@ def attestation(topic: str = "ai_policy", **changes: Any) -> AttestationRecord:
 
 def custom(kind: str, **changes: Any) -> CustomRecord:
     return CustomRecord(**common(**{"kind": kind, "basis": Basis.REPORTED, **changes}))
+
+
+def move(**changes: Any) -> RegistryMoveRecord:
+    """The version became champion through the gate."""
+    fields = {
+        "verdict": Verdict.PASS, "target": "alias champion", "outcome": "allow", "mode": "enforce", "level": "enforced",
+        "entry": 1, "entry_sha256": sha("entry"),
+    }  # fmt: skip
+    return RegistryMoveRecord(**common(**{**fields, **changes}))
 
 
 def failed_capture(of_kind: str, **changes: Any) -> CaptureErrorRecord:

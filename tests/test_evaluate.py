@@ -47,6 +47,7 @@ from good_run import (
     drift,
     failed_capture,
     good_run,
+    move,
     performance,
     quality,
     sha,
@@ -60,6 +61,7 @@ LIVE = TEST.model_copy(update={"name": "scored", "role": "production"})
 OPERATION = [
     quality(LIVE),
     drift(LIVE),
+    move(),
     *(
         custom(kind)
         for kind in (
@@ -284,7 +286,7 @@ def test_a_failure_says_what_to_do_about_the_failure_and_an_absence_how_to_fill_
     assert "2 of 9 rules failed" in findings["A.7.4"].reason
     assert findings["A.7.4"].next_step.startswith("Mend or exclude the rows")
     assert findings["A.7.4"].valid_until is None
-    assert "aims_mlflow.log_evidence" in findings["A.6.2.5"].next_step
+    assert "aims promote" in findings["A.6.2.5"].next_step
     assert "topic: ai_policy" in findings["5.2"].next_step
     assert assess(_replaced(quality(verdict=Verdict.FAIL))).attention[0] == "A.6.2.4"
 

@@ -42,6 +42,7 @@ from aims_mlflow.evidence import (
     ModelRecord,
     ModelRef,
     PerformanceEvidence,
+    RegistryMoveRecord,
     RuleResult,
     RuleVerdict,
     RunRecord,
@@ -304,6 +305,12 @@ def _statements() -> list[EvidenceBase]:
             valid_from=date(2026, 9, 15),
             supports=("5.2", "A.2.2"),
             document=DocumentRef(title="AI policy", version="2.1", uri="dms:policies/ai", sha256=_sha("policy")),
+        ),
+        RegistryMoveRecord(
+            collector=_TOOL, captured_at=SAMPLE_TIME, subject=_subject(), method="transition log",
+            verdict=Verdict.PASS, reason="Moved to alias champion; every condition of the policy was met.",
+            target="alias champion", from_version="2", outcome="allow", mode="enforce", level="enforced", approvals=1,
+            moved_by="authenticated", entry=7, entry_sha256=_sha("entry"), policy_sha256=_sha("policy of the gate"),
         ),
         CustomRecord(
             kind="robustness_results", collector=_TOOL, captured_at=SAMPLE_TIME, subject=_subject(),

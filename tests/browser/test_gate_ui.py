@@ -28,7 +28,7 @@ gate:
 GOOD, BARE, DRIFTED = "1", "2", "3"
 REFUSED = {
     BARE: "AIMS refused: the version was not assessed. Next: aims assess models:/credit/2.",
-    DRIFTED: "AIMS refused: A.7.4 Quality of data for AI systems: not satisfied. Next: ",
+    DRIFTED: "AIMS refused: A.7.4 Quality of data for AI systems: not satisfied; data quality: failed. Next: Call ",
 }
 
 
@@ -124,7 +124,7 @@ def test_the_alias_of_a_version_with_evidence_appears(browser, server, registry)
     page = open_page(browser, server)
     dialog = give_alias(page, server, GOOD, "champion")
     dialog.wait_for(state="hidden")
-    page.get_by_text("champion", exact=True).first.wait_for()
+    page.get_by_title("champion").first.wait_for()
     shoot(page, "gate-alias-allowed")
     assert str(registry.get_model_version_by_alias("credit", "champion").version) == GOOD
     assert last_move(registry) == ("champion", GOOD, "allow", "enforced")

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 import aims_mlflow
 from aims_mlflow.cli import aims
 from aims_mlflow.evidence import now, sha256_of
-from aims_mlflow.gate.entries import Actor, Identity
+from aims_mlflow.gate.entries import Actor, FoundEntry, Identity, Target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "registry"))
 from gate_kit import assess, make_version, write_policy
@@ -78,6 +78,39 @@ def test_no_log_and_no_date_are_said(told):
     assert run("history", "credit", "--at", "yesterday").exit_code == 2
 
 
+def test_a_moment_to_come_is_refused_and_today_is_now(told):
+    for at in (f"{now() + timedelta(days=1):%Y-%m-%d}", f"{now() + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"):
+        done = run("history", "credit", "--at", at)
+        assert (done.exit_code, "is in the future" in done.stderr) == (2, True)
+    today = json.loads(run("history", "credit", "--json", "--at", f"{now():%Y-%m-%d}").stdout)
+    assert (today["entries"], today["at"] <= f"{now():%Y-%m-%dT%H:%M:%SZ}") == (4, True)
+
+
+def test_who_ran_reconcile_found_it_and_did_not_move_it(told, mlflow_store):
+    found = FoundEntry(
+        number=1, at=now(), model="credit", version="3", level="detected", actor=Actor(name="root"),
+        target=Target(kind="alias", name="champion"), from_version="2", finding="alias champion names version 3",
+    )  # fmt: skip
+    log_of(mlflow_store).append(found)
+    flat = " ".join(run("history", "credit", COLUMNS="300").stdout.split())
+    assert f"found at {found.at:%Y-%m-%d %H:%M} (after {told + timedelta(days=10):%Y-%m-%d %H:%M})" in flat
+    assert "unknown, found by root" in flat
+    assert "root (claimed)" not in flat
+    assert "found: alias champion names version 3" in flat
+    assert "reason: first" in flat
+
+
+def test_one_entry_is_one_entry(mlflow_store, tmp_path):
+    log_of(mlflow_store).append(move(1, "credit"))
+    assert "credit: 1 entry in the log." in run("history", "credit").stdout
+    assert "Whole: 1 entry of 1 model" in run("verify").stdout
+
+
+def test_an_approval_taken_back_afterwards_is_shown_as_such(told):
+    aims_mlflow.withdraw("credit", 1, person="Ann\x1b[31m")
+    assert "owner (withdrawn since)" in " ".join(run("history", "credit", COLUMNS="300").stdout.split())
+
+
 def test_a_history_that_was_tampered_with_is_not_told(told, mlflow_store):
     intruder = Intruder(mlflow_store)
     intruder.put(intruder.entry(1, "credit").model_copy(update={"version": "9"}), "credit")
@@ -88,7 +121,7 @@ def test_a_history_that_was_tampered_with_is_not_told(told, mlflow_store):
 
 def test_verify_leaves_with_0_for_whole_1_for_damage_and_2_for_out_of_reach(told, mlflow_store):
     done = run("verify")
-    assert (done.exit_code, "Whole: 4 entries of 1 models, 4 of them anchored." in done.stdout) == (0, True)
+    assert (done.exit_code, "Whole: 4 entries of 1 model, 4 of them anchored." in done.stdout) == (0, True)
     Intruder(mlflow_store).remove(4, "credit")
     done = run("verify", "credit", COLUMNS="200")
     assert done.exit_code == 1
@@ -102,7 +135,7 @@ def test_verify_leaves_with_0_for_whole_1_for_damage_and_2_for_out_of_reach(told
 def test_an_auditor_keeps_an_anchor_file_of_his_own(told, mlflow_store, tmp_path):
     own = tmp_path / "audit" / "anchors.jsonl"
     assert run("verify", "--anchors", own).exit_code == 2
-    assert "1 lines were added" in run("verify", "--anchors", own, "--pin").stdout
+    assert "1 line was added" in run("verify", "--anchors", own, "--pin").stdout
     assert run("verify", "--anchors", own).exit_code == 0
     intruder = Intruder(mlflow_store)
     intruder.put(intruder.entry(4, "credit").model_copy(update={"version": "9"}), "credit")

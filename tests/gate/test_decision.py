@@ -360,12 +360,25 @@ def test_a_refusal_says_what_failed_within_a_dozen_words_and_one_command():
 
 
 def test_the_remedy_of_a_control_is_that_of_its_first_unmet_requirement():
-    unmet = row(Status.NOT_SATISFIED).model_copy(update={"unmet": 1})
+    unmet = row(Status.NO_EVIDENCE).model_copy(update={"unmet": 1})
     remedy = judge(facts(statement(rows=rows(A_7_4=unmet)))).problems[0].remedy
     assert remedy.startswith("Call `aims_mlflow.log_data_quality(frame)` with rules under data_quality.rules")
     assert remedy.endswith("; then aims assess models:/credit/3")
     foreign = unmet.model_copy(update={"unmet": 99})
     assert judge(facts(statement(rows=rows(A_7_4=foreign)))).problems[0].remedy == "aims assess models:/credit/3"
+
+
+def test_what_failed_is_looked_up_in_the_report_for_measuring_it_again_mends_nothing():
+    failed = facts(statement(rows=rows(A_7_4=row(Status.NOT_SATISFIED)), kinds=KINDS | {"data_quality": Verdict.FAIL}))
+    said = {p.id: p.remedy for p in judge(failed).problems}
+    assert said["A.7.4"] == "mend what `aims report models:/credit/3` says of A.7.4; then aims assess models:/credit/3"
+    assert "aims report models:/credit/3` says of data quality" in said["data_quality"]
+
+
+def test_evidence_that_is_not_there_is_asked_for_by_the_call_that_makes_it():
+    kinds = {k: v for k, v in KINDS.items() if k != "performance"}
+    (problem,) = judge(facts(statement(kinds=kinds))).problems
+    assert problem.remedy.startswith("call aims_mlflow.log_performance(y_true, y_pred) in the run; then aims assess")
 
 
 # Fail closed

@@ -208,3 +208,37 @@ def test_an_alias_never_names_two_versions_and_no_version_is_in_two_stages(steps
         assert len(aliases) == len(set(aliases))
         assert len(staged) == len(set(staged))
         assert all(s.since <= (s.until or s.since) for s in log.at(day).servings)
+
+
+ROOT = Actor(name="root", identity=Identity.CLAIMED)
+
+
+def test_who_found_a_bypass_is_not_who_made_it_and_since_lies_between_two_moments():
+    log = Log()
+    log.move("1")
+    log.add(FoundEntry, target=CHAMPION, version="9", from_version="1", finding="past", actor=ROOT)
+    log.add(FoundEntry, target=PRODUCTION, version="7", finding="past", actor=ROOT)
+    ended, alias, stage = log.at().servings
+    assert (ended.ended_by.name, ended.end_found_by) == (None, ROOT)
+    assert (alias.by, alias.found_by) == (Actor(), ROOT)
+    assert (alias.known_before, alias.since) == (START + timedelta(days=1), START + timedelta(days=2))
+    assert (stage.by, stage.known_before) == (Actor(), None)
+
+
+def test_who_put_an_alias_back_did_move_it():
+    log = Log()
+    log.add(FoundEntry, target=CHAMPION, version="8", from_version="1", finding="put right", reverted=True, actor=ROOT)
+    (served,) = log.at().current
+    assert (served.version, served.by) == ("1", ROOT)
+
+
+def test_moving_a_version_to_where_it_stands_keeps_since_and_mover_and_takes_the_new_decision():
+    log = Log()
+    log.move("1", outcome="refuse", mode="observe")
+    log.move("1", actor=ROOT, reason="again")
+    log.move("2", PRODUCTION)
+    log.move("2", PRODUCTION)
+    alias, stage = log.at().servings
+    assert (alias.since, alias.by.name, alias.until) == (START + timedelta(days=1), "ann", None)
+    assert (alias.outcome, alias.reason, alias.confirmed_by) == ("allow", "again", ROOT)
+    assert (stage.since, stage.confirmed_at) == (START + timedelta(days=3), START + timedelta(days=4))

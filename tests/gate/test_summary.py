@@ -31,7 +31,9 @@ def test_a_refusal_is_a_failure_with_the_reason_and_the_command():
     assert "aims assess models:/credit/3" in failure.text
     text = markdown(judge(broken()))
     assert text.startswith("### ✗ AIMS gate: refused, `credit` version 3 → `champion`")
-    assert "| A.7.4 Quality of data for AI systems | not satisfied | `aims assess models:/credit/3` |" in text
+    assert (
+        "| A.7.4 Quality of data for AI systems | not satisfied | `mend what aims report models:/credit/3 says" in text
+    )
 
 
 @pytest.mark.parametrize(

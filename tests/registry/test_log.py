@@ -23,6 +23,7 @@ from aims_mlflow.registry import records
 from aims_mlflow.registry.anchors import Anchor, AnchorFile, default_anchors, store_name
 from aims_mlflow.registry.log import LogMovedError, TransitionLog
 from aims_mlflow.registry.verifying import Damage
+from databases import KINDS, postgres_databases
 
 SERVER_URI = "http://127.0.0.1:1"
 
@@ -30,6 +31,17 @@ SERVER_URI = "http://127.0.0.1:1"
 @pytest.fixture
 def log(mlflow_store):
     return log_of(mlflow_store)
+
+
+@pytest.fixture(params=KINDS)
+def any_store(request):
+    """A store of each kind of database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("mlflow_store")
+        return
+    with postgres_databases() as (uri,):
+        MlflowClient(tracking_uri=uri).search_experiments()  # makes the tables
+        yield uri
 
 
 @pytest.fixture
@@ -267,9 +279,9 @@ def writers(uri, count, entries, tmp_path):
     ]
 
 
-def test_processes_write_one_gapless_chain_and_one_that_is_killed_leaves_it_whole(mlflow_store, tmp_path):
+def test_processes_write_one_gapless_chain_and_one_that_is_killed_leaves_it_whole(any_store, tmp_path):
     """They also race for the root and for the first records run: nothing is there before they start."""
-    running = writers(mlflow_store, 4, 15, tmp_path)
+    running = writers(any_store, 4, 15, tmp_path)
     for process in running:
         assert process.stdout.readline() == "ready\n"
     for process in running:
@@ -283,7 +295,7 @@ def test_processes_write_one_gapless_chain_and_one_that_is_killed_leaves_it_whol
     victim.wait()
     victim.stdout.close()
     assert [p.returncode for p in running[1:]] == [0] * 3
-    entries = log_of(mlflow_store).read("m")
+    entries = log_of(any_store).read("m")
     assert [e.number for e in entries] == list(range(1, len(entries) + 1))
     versions = Counter(e.version for e in entries)
     assert set(versions.values()) == {1}
@@ -291,7 +303,7 @@ def test_processes_write_one_gapless_chain_and_one_that_is_killed_leaves_it_whol
     by_number = {e.number: e.version for e in entries}
     for worker, numbers in enumerate(told, 2):
         assert [by_number[n] for n in numbers] == [f"{worker}{n:03d}" for n in range(15)]
-    check = log_of(mlflow_store).verify()
+    check = log_of(any_store).verify()
     assert check.intact, check.problems
     assert check.models == 1
 

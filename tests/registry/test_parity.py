@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import uuid
 from pathlib import Path
 
 import gate_kit
@@ -14,6 +12,7 @@ import registry_script
 from mlflow import MlflowClient
 
 from aims_mlflow.registry.log import TransitionLog
+from databases import KINDS, postgres_databases
 
 POLICY = """
 system: {id: loans, name: Loans, risk_class: minimal}
@@ -24,7 +23,7 @@ gate:
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def two_databases(request, tmp_path, _store_template):
     """Two empty registries of one kind."""
     if request.param == "sqlite":
@@ -33,20 +32,8 @@ def two_databases(request, tmp_path, _store_template):
             shutil.copy(_store_template, path)
         yield [f"sqlite:///{path}" for path in paths]
         return
-    base = os.environ.get("AIMS_TEST_POSTGRES_URI", "")
-    if not base:
-        pytest.skip("AIMS_TEST_POSTGRES_URI is not set")
-    import sqlalchemy
-
-    names = [f"aims_{uuid.uuid4().hex[:12]}" for _ in range(2)]
-    server = sqlalchemy.create_engine(base, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        for name in names:
-            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    yield [sqlalchemy.make_url(base).set(database=name).render_as_string(hide_password=False) for name in names]
-    with server.connect() as connection:
-        for name in names:
-            connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with postgres_databases(2) as uris:
+        yield uris
 
 
 def store_of(client: MlflowClient):

@@ -44,7 +44,7 @@ def test_a_run_with_data_and_a_registered_model_is_captured_over_http(http_store
     version = MlflowClient().search_model_versions("name='over-http'")[0]
     full = MlflowClient().get_model_version("over-http", version.version)
     assert {t for t in full.tags if t.startswith("aims.")} == {
-        "aims.status", "aims.attention", "aims.assessed", "aims.fresh_until", "aims.evidence",
+        "aims.status", "aims.attention", "aims.assessed", "aims.fresh_until", "aims.evidence", "aims.vsa",
     }  # fmt: skip
     assert full.tags["aims.evidence"] == mlflow.get_run(run.info.run_id).data.tags["aims.evidence"][:23]
     assert aims_mlflow.load_assessment(run.info.run_id).subject.model.version == str(version.version)

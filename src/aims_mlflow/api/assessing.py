@@ -17,9 +17,12 @@ from aims_mlflow.capture.model import ModelFacts
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings, load_settings
 from aims_mlflow.delivery import assessment_of, deliver, publish_version
-from aims_mlflow.errors import ConfigError, DeliveryError
+from aims_mlflow.delivery.releases import release_records
+from aims_mlflow.errors import ConfigError, DeliveryError, InputError
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, now
 from aims_mlflow.gate.entries import Entry
+from aims_mlflow.gate.signing import KEY_VARIABLE, carries_signature, own_key
+from aims_mlflow.gate.statement import TAG as STATEMENT_TAG
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -70,7 +73,9 @@ def assess(
     settings = _in_force(settings, held.evidence, facts.run_id, say=config is None)
     read = _read_place(client, place, facts)
     model = _model_assessed(place, read, held.evidence)
-    new = _missing(facts, held.evidence, read, settings)
+    new = [*_missing(facts, held.evidence, read, settings), *release_records(log, model)]
+    if attach and at is None and place.version is not None:
+        _may_replace(place.version)
     if not attach or at is not None:
         return assessment_of([*held.evidence, *new], settings, facts, at=at or now(), model=model)
     delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model, log=log)
@@ -96,6 +101,21 @@ def assess(
             log,
         )
     return delivery.assessment
+
+
+def _may_replace(version: Any) -> None:
+    """An assessment that is signed is not replaced by one that is not: nothing may be written before that is clear.
+
+    Raises:
+        InputError: the version holds a signed assessment, and this process has no key.
+    """
+    text = (version.tags or {}).get(STATEMENT_TAG, "")
+    if own_key() is None and carries_signature(text):
+        raise InputError(
+            "the version's assessment is signed, and there is no key here to sign the next",
+            where=f"models:/{version.name}/{version.version}",
+            remedy=f"Set {KEY_VARIABLE}, or only look: `--no-attach`.",
+        )
 
 
 def _in_force(settings: Settings, held: Sequence[EvidenceBase], run_id: str, *, say: bool) -> Settings:

@@ -36,7 +36,7 @@ from aims_mlflow.capture.run import RunFacts, facts_of
 from aims_mlflow.errors import DeliveryError, EvidenceError
 from aims_mlflow.evidence import TYPED_KINDS, EvidenceBase, Tool, sha256_of
 
-VERIFIED_KINDS = tuple(kind for kind in TYPED_KINDS if kind not in {"capture_error", "attestation"})
+VERIFIED_KINDS = tuple(kind for kind in TYPED_KINDS if kind not in {"capture_error", "attestation", "registry_move"})
 """Kinds that count as lost where the manifest itself cannot be trusted."""
 
 

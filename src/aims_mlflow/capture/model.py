@@ -25,7 +25,7 @@ from aims_mlflow.evidence import (
 )
 
 ADDED_BY_DOWNLOAD = ("registered_model_meta",)
-"""Files MLflow writes into a local copy; they are not part of what was logged."""
+"""Files MLflow writes into a local copy, beside ``MLmodel``; they are not part of what was logged."""
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(?:===?\s*([^\s;,]+))?")
 
@@ -87,7 +87,7 @@ def read_model_directory(
     files = tuple(
         _hash_file(path, root)
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name not in ADDED_BY_DOWNLOAD
+        if path.is_file() and path.relative_to(root).as_posix() not in ADDED_BY_DOWNLOAD
     )
     requirements = root / "requirements.txt"
     lines = requirements.read_text("utf-8").splitlines() if requirements.is_file() else []

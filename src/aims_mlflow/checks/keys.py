@@ -23,6 +23,7 @@ from aims_mlflow.evidence import (
     FairnessEvidence,
     ModelRecord,
     PerformanceEvidence,
+    RegistryMoveRecord,
     RunRecord,
     Verdict,
     canonical_json,
@@ -72,8 +73,8 @@ def key_of(record: EvidenceBase, kind: str, declaration: Declaration) -> Key:
             return (kind, *_content(record.dataset, record), *_metrics(record, declaration))
         case FairnessEvidence():
             return (kind, *_content(record.dataset, record), *_disparities(record, declaration))
-        case AttestationRecord():
-            return (kind, record.topic)
+        case AttestationRecord() | RegistryMoveRecord():  # the last move to a target is what serves there
+            return (kind, record.topic if isinstance(record, AttestationRecord) else record.target)
         case ModelRecord():
             named = record.subject.model
             return (kind, named and (named.model_id or named.uri or named.name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,7 @@ def history(model: str, at: str | None, tracking_uri: str | None, *, as_json: bo
     from aims_mlflow.registry.reviews import moment
 
     name = model.removeprefix("models:/")
-    when = moment(at) if at else now()
+    when = _past(moment(at), at) if at else now()
     with terminal.working(f"Reading the log of {name}"):
         entries = _log(tracking_uri).read(name, fresh=True)
     if not entries:
@@ -50,6 +52,23 @@ def history(model: str, at: str | None, tracking_uri: str | None, *, as_json: bo
         terminal.say_json(plain | {"current": [s.model_dump(mode="json") for s in found.current]})
         return
     _print_history(found, past=at is not None)
+
+
+def _past(when: datetime, given: str) -> datetime:
+    """The moment; of today, whose end is still to come, the present.
+
+    Raises:
+        InputError: it is to come: what the log will say then is not known.
+    """
+    from aims_mlflow.errors import InputError
+    from aims_mlflow.evidence import now
+
+    present = now()
+    if when <= present:
+        return when
+    if "T" not in given.upper() and " " not in given.strip() and when.date() == present.date():
+        return present
+    raise InputError(f"{given!r} is in the future", remedy="Give a day or time that is past, or leave out --at.")
 
 
 def _log(tracking_uri: str | None) -> Any:
@@ -67,14 +86,15 @@ def _log(tracking_uri: str | None) -> Any:
 def _print_history(found: History, *, past: bool) -> None:
     when = f"at {_time(found.at)}" if past else "now"
     names = f" (before: {', '.join(found.former_names)})" if found.former_names else ""
-    terminal.say_plain(f"{found.model}{names}: {found.entries} entries in the log. Serving {when}:")
+    entries = terminal.counted(found.entries, "entry", "entries")
+    terminal.say_plain(f"{found.model}{names}: {entries} in the log. Serving {when}:")
     if found.current:
-        terminal.say(_servings(found.current, ended=False))
+        terminal.say(_servings(found, found.current, ended=False))
     else:
         terminal.say_plain("  no version")
     earlier = [s for s in found.servings if s.until is not None]
     if earlier:
-        terminal.say("Before:", _servings(earlier, ended=True))
+        terminal.say("Before:", _servings(found, earlier, ended=True))
     if found.refusals:
         made = terminal.table("Entry", "When", "Version", "To", "By", "Refused because")
         for refusal in found.refusals:
@@ -86,22 +106,40 @@ def _print_history(found: History, *, past: bool) -> None:
         terminal.say("Said of versions:", _reviews(found.reviews))
 
 
-def _servings(listed: tuple[Serving, ...] | list[Serving], *, ended: bool) -> Any:
+def _servings(found: History, listed: Sequence[Serving], *, ended: bool) -> Any:
     wide = terminal.console().width >= terminal.WIDE
     headers = ["Target", "Version", "Since", *(["Until"] if ended else []), "Moved by", "Decision"]
     made = terminal.table(*headers, *(["On"] if wide else []))
     for one in listed:
-        mover = f"{one.by.name or 'unknown'} ({one.by.identity})"
-        if one.ended_by is not None and one.ended_by != one.by:
-            mover += f", ended by {one.ended_by.name or 'unknown'}"
-        line: list[Any] = [str(one.target), one.version, _time(one.since)]
+        line: list[Any] = [str(one.target), one.version, _since(one)]
         if ended:
-            line.append(_time(one.until))
-        line += [mover, _decision(one)]
+            line.append(f"found {_time(one.until)}" if one.end_found_by else _time(one.until))
+        line += [_mover(one), _decision(one)]
         if wide:
-            line.append(_rests_on(one))
+            line.append(_rests_on(one, {r.digest: r for r in found.reviews}))
         terminal.rows(made, [line])
     return made
+
+
+def _since(one: Serving) -> str:
+    if one.found_by is None:
+        return _time(one.since)
+    after = f"after {_time(one.known_before)}" if one.known_before else "nothing known before"
+    return f"found at {_time(one.since)} ({after})"
+
+
+def _mover(one: Serving) -> str:
+    """Who moved it there, who found it there, who ended it: who looks is not who moves."""
+    parts = [f"{one.by.name} ({one.by.identity})" if one.by.name else "unknown"]
+    if one.found_by is not None and one.found_by != one.by:
+        parts.append(f"found by {one.found_by.name or 'unknown'}")
+    if one.confirmed_by is not None:
+        parts.append(f"again {_time(one.confirmed_at)} by {one.confirmed_by.name or 'unknown'}")
+    if one.end_found_by is not None:
+        parts.append(f"ended by unknown, found by {one.end_found_by.name or 'unknown'}")
+    elif one.ended_by is not None and one.ended_by != one.by:
+        parts.append(f"ended by {one.ended_by.name or 'unknown'}")
+    return ", ".join(parts)
 
 
 def _decision(one: Serving) -> Any:
@@ -119,23 +157,25 @@ def _decision(one: Serving) -> Any:
             return terminal.badge("✗", "past the gate", "bad")
 
 
-def _rests_on(one: Serving) -> str:
+def _rests_on(one: Serving, reviews: Mapping[str, Review]) -> str:
     parts = []
     if one.statement_sha256:
         parts.append(f"assessment {one.statement_sha256[:_SHORT]}")
     if one.evidence_sha256:
         parts.append(f"evidence {one.evidence_sha256[:_SHORT]}")
-    parts += [f"approved by {_person(said)}" for said in one.approved]
-    parts += [f"waived by {_person(said)}" for said in one.waived]
+    parts += [f"approved by {_person(said, reviews)}" for said in one.approved]
+    parts += [f"waived by {_person(said, reviews)}" for said in one.waived]
     if one.outcome == "found" or one.reason:
-        parts.append(str(one.reason))
+        parts.append(f"{'found' if one.outcome == 'found' else 'reason'}: {one.reason}")
     return "; ".join(parts) or "nothing on record"
 
 
-def _person(said: Said) -> str:
+def _person(said: Said, reviews: Mapping[str, Review]) -> str:
     if said.person is None:
         return f"{said.digest[:_SHORT]} (in another log)"
-    return said.person + (f" as {said.role}" if said.role else "")
+    review = reviews.get(said.digest)
+    gone = " (withdrawn since)" if review and review.withdrawn else " (lapsed since)" if review and review.lapsed else ""
+    return said.person + (f" as {said.role}" if said.role else "") + gone
 
 
 def _reviews(listed: tuple[Review, ...]) -> Any:
@@ -144,7 +184,7 @@ def _reviews(listed: tuple[Review, ...]) -> Any:
         who = f"{one.person}{f' as {one.role}' if one.role else ''} ({one.identity})"
         said = " ".join(filter(None, [one.decision, ", ".join(one.controls)]))
         said += f" for {', '.join(one.targets)}" if one.targets else ""
-        said += f": {one.reason}" if one.reason else ""
+        said += f"; reason: {one.reason}" if one.reason else ""
         stands = f"until {_time(one.valid_until)}" if one.valid_until else "yes"
         if one.decision == "withdraw":
             stands = "-"
@@ -206,11 +246,12 @@ def verify(
 
 
 def _print_check(checked: LogCheck) -> None:
-    counted = f"{checked.entries} entries of {checked.models} models, {checked.anchored} of them anchored"
+    entries = terminal.counted(checked.entries, "entry", "entries")
+    counted = f"{entries} of {terminal.counted(checked.models, 'model')}, {checked.anchored} of them anchored"
     if checked.intact:
         terminal.say(terminal.badge("✓", f"Whole: {counted}."))
     else:
-        terminal.say(terminal.badge("✗", f"Not whole: {len(checked.problems)} findings in {counted}.", "bad"))
+        terminal.say(terminal.badge("✗", f"Not whole: {terminal.counted(len(checked.problems), 'finding')} in {counted}.", "bad"))
         made = terminal.table("Model", "Entry", "What", "Finding", "Next")
         for one in checked.problems:
             where = [one.model or "all", str(one.number or "-"), str(one.damage)]
@@ -219,4 +260,5 @@ def _print_check(checked: LogCheck) -> None:
     for note in checked.notes:
         terminal.say_plain(f"note: {note}")
     if checked.pinned:
-        terminal.say_plain(f"{checked.pinned} lines were added to the anchor file.")
+        were = "was" if checked.pinned == 1 else "were"
+        terminal.say_plain(f"{terminal.counted(checked.pinned, 'line')} {were} added to the anchor file.")

@@ -69,6 +69,11 @@ def table(*headers: str) -> Table:
     return made
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its noun: ``1 entry``, ``2 entries``."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def say(*parts: Any) -> None:
     """Print tables and texts, in order."""
     out = console()

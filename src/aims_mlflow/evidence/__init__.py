@@ -46,7 +46,7 @@ from aims_mlflow.evidence.model_quality import (
     MetricResult,
     PerformanceEvidence,
 )
-from aims_mlflow.evidence.records import AttestationRecord, CustomRecord, DocumentRef
+from aims_mlflow.evidence.records import AttestationRecord, CustomRecord, DocumentRef, RegistryMoveRecord
 from aims_mlflow.evidence.run import (
     CaptureErrorRecord,
     DeclarationRecord,
@@ -71,6 +71,7 @@ _BY_KIND: dict[str, type[EvidenceBase]] = {
     "performance": PerformanceEvidence,
     "fairness": FairnessEvidence,
     "attestation": AttestationRecord,
+    "registry_move": RegistryMoveRecord,
 }
 
 TYPED_KINDS: tuple[str, ...] = tuple(_BY_KIND)
@@ -95,6 +96,7 @@ Evidence = Annotated[
     | Annotated[PerformanceEvidence, Tag("performance")]
     | Annotated[FairnessEvidence, Tag("fairness")]
     | Annotated[AttestationRecord, Tag("attestation")]
+    | Annotated[RegistryMoveRecord, Tag("registry_move")]
     | Annotated[CustomRecord, Tag("custom")],
     Discriminator(_kind_of),
 ]
@@ -171,6 +173,7 @@ __all__ = [
     "Number",
     "PerformanceEvidence",
     "Record",
+    "RegistryMoveRecord",
     "RuleResult",
     "RuleVerdict",
     "RunRecord",

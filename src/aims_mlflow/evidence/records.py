@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,32 @@ class AttestationRecord(EvidenceBase):
     supports: tuple[str, ...] = ()
     """Ids of the clauses and controls it supports."""
     document: DocumentRef | None = None
+
+
+class RegistryMoveRecord(EvidenceBase):
+    """A move of a registered version that the gate decided on. Names of people stay in the log."""
+
+    kind: Literal["registry_move"] = "registry_move"
+    target: str
+    """``alias champion``, ``stage Production``, ``registration name``."""
+    from_version: str | None = None
+    """What was there before."""
+    outcome: Literal["allow", "allow-by-waiver", "refuse"]
+    """What the gate said; where its policy only observes, a move it would refuse is made all the same."""
+    mode: Literal["observe", "enforce"]
+    level: Literal["enforced", "advised", "detected"]
+    """Whether the server decided, or the process that made the move."""
+    problems: tuple[str, ...] = ()
+    """What was wanting."""
+    approvals: int = 0
+    moved_by: Literal["unknown", "claimed", "authenticated", "signed"] = "unknown"
+    """How sure it is who moved it."""
+    entry: int
+    """Number of the entry in the model's transition log."""
+    entry_sha256: Sha256
+    policy_sha256: Sha256 | None = None
+    statement_sha256: Sha256 | None = None
+    """The assessment it was decided on."""
 
 
 class CustomRecord(EvidenceBase):

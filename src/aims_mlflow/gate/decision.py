@@ -21,9 +21,17 @@ from aims_mlflow.gate.policy import Guard, guard_of, policy_sha256
 from aims_mlflow.gate.signing import is_signed_by
 from aims_mlflow.gate.statement import Held, RowResult
 
-
 CLOCKS_DIFFER = timedelta(minutes=10)
 """By so much the clocks of two machines may differ: what is dated later is dated in the future."""
+
+
+BREAK_GLASS_DAYS = 7
+"""Longest a break-glass may hold."""
+
+
+LOG_BROKEN = "the transition log is broken"
+LOG_AWAY = "the transition log cannot be read"
+"""Of what is unreadable: what no assessment can mend."""
 
 
 class DecisionOutcome(StrEnum):
@@ -49,6 +57,8 @@ class Problem(Record):
     """What would mend it: one command or one step."""
     waived_by: Sha256 | None = None
     """Digest of the waiver that covers it."""
+    waiver: str = ""
+    """The waiver in words: by whom, until when, why."""
 
     @property
     def could_not_decide(self) -> bool:
@@ -76,6 +86,9 @@ class VersionFacts(Record):
     """What could not be read, each in a few words: never a pass."""
     trained_by: str | None = None
     registered_by: str | None = None
+    makers: tuple[str, ...] = ()
+    """Whom MLflow named as the user when the run was made, which nobody can change; then everybody the log names as
+    having registered it, or what it is a copy of."""
 
 
 class GateDecision(Record):
@@ -204,6 +217,16 @@ class _Case:
     def assess(self) -> str:
         return f"aims assess {self.uri}"
 
+    @property
+    def report(self) -> str:
+        """The command that says what is wrong."""
+        return f"`aims report {self.uri}`"
+
+    @staticmethod
+    def row_of(row: Row | None) -> str:
+        """The row, as the report names it."""
+        return row.id if row else "it"
+
     def to(self) -> str:
         """The target as an option of the commands."""
         return {"alias": "--to", "stage": "--to-stage", "registration": "--to-model"}[self.target.kind] + (
@@ -214,7 +237,7 @@ class _Case:
 def _assessment(case: _Case) -> list[Problem]:
     """What is wrong with the assessment: its absence, its binding, its age, and what the profile asks for."""
     facts, profile = case.facts, case.guard.profile
-    found = [Problem(id="unreadable", what=what, remedy=f"{case.assess} --verify") for what in facts.unreadable]
+    found = [Problem(id="unreadable", what=what, remedy=_reading(what, case)) for what in facts.unreadable]
     if facts.held is None:
         if not found:
             found.append(Problem(id="assessment", what="the version was not assessed", remedy=case.assess))
@@ -232,6 +255,11 @@ def _assessment(case: _Case) -> list[Problem]:
         what = "the assessment is dated in the future"
         found.append(Problem(id="assessment", what=what, remedy=case.assess))
     return [*found, *_controls(case, held), *_kinds(case, held)]
+
+
+def _reading(what: str, case: _Case) -> str:
+    """What to do about something that cannot be read."""
+    return f"aims verify {case.facts.model}" if what in {LOG_BROKEN, LOG_AWAY} else case.assess
 
 
 def _binding(case: _Case, held: Held) -> list[Problem]:
@@ -273,9 +301,15 @@ def _controls(case: _Case, held: Held) -> list[Problem]:
 def _remedy(result: RowResult | None, row: Row | None, case: _Case) -> str:
     """What the register says mends the first unmet requirement, then the command that assesses again."""
     again = {Status.STALE, Status.SATISFIED}  # nothing is wrong but its age
-    if result is None or row is None or result.unmet is None or result.status in again:
+    if result is None or result.status in again:
         return case.assess
-    if result.unmet >= len(row.requires):  # another edition of the register
+    if result.status in {
+        Status.NOT_SATISFIED,
+        Status.UNCERTAIN,
+        Status.ERROR,
+    }:  # the register knows what is missing only
+        return f"mend what {case.report} says of {case.row_of(row)}; then {case.assess}"
+    if row is None or result.unmet is None or result.unmet >= len(row.requires):  # another edition of the register
         return case.assess
     return f"{row.requires[result.unmet].remedy.rstrip('.')}; then {case.assess}"
 
@@ -325,8 +359,23 @@ def _kinds(case: _Case, held: Held) -> list[Problem]:
         if verdict is Verdict.PASS or (verdict is Verdict.UNCERTAIN and profile.uncertain == "allow"):
             continue
         what = "no evidence" if verdict is None else _VERDICTS[verdict]
-        found.append(Problem(id=kind, what=what, remedy=case.assess))
+        call = _CALLS.get(kind, f'aims_mlflow.log_evidence(kind="{kind}", ...)')
+        mend = f"call {call} in the run" if verdict is None else f"mend what {case.report} says of {named_kind(kind)}"
+        found.append(Problem(id=kind, what=what, remedy=f"{mend}; then {case.assess}"))
     return found
+
+
+def named_kind(kind: str) -> str:
+    """A kind of evidence in words."""
+    return kind.replace("_", " ")
+
+
+_CALLS = {
+    "data_quality": "aims_mlflow.log_data_quality(frame)",
+    "drift": "aims_mlflow.log_drift(current, reference)",
+    "performance": "aims_mlflow.log_performance(y_true, y_pred)",
+    "fairness": "aims_mlflow.log_fairness(y_true, y_pred, sensitive)",
+}
 
 
 # Reviews
@@ -347,7 +396,9 @@ class _Reviews:
     def of(cls, entries: Sequence[Entry], case: _Case, gate_keys: frozenset[str]) -> _Reviews:
         held = case.facts.held
         content = held.statement.model_sha256 if held else case.facts.model_sha256
-        reviews = [e for e in without_replays(entries) if isinstance(e, ReviewEntry)]
+        reviews = [
+            e for e in without_replays(entries) if isinstance(e, ReviewEntry) and e.at <= case.at + CLOCKS_DIFFER
+        ]
         said = [e for e in reviews if e.model_sha256 == content and _is_for(e, case)]
         said = _not_withdrawn(said, case, gate_keys)
         current = [e for e in said if e.valid_until is None or e.valid_until > case.at]
@@ -357,7 +408,7 @@ class _Reviews:
         for entry in current:
             lacking = _not_known(entry, rule, case, gate_keys)
             if entry.decision in {"waive", "break-glass"}:
-                if not lacking and entry.valid_until is not None and entry.reason:
+                if not lacking and _is_waiver(entry):
                     waivers.append(entry)
             elif entry.decision == "reject":
                 counted[_person(entry.person, case)] = entry  # a rejection stops, whoever says it
@@ -373,6 +424,14 @@ class _Reviews:
             tuple(waivers),
             tuple(dict.fromkeys(why)),
         )
+
+
+def _is_waiver(entry: ReviewEntry) -> bool:
+    """Whether it says what a waiver must. A break-glass that no command wrote must not hold for longer either."""
+    if entry.valid_until is None or not entry.reason:
+        return False
+    longest = timedelta(days=BREAK_GLASS_DAYS + 1)  # the last day counts in full
+    return entry.decision == "waive" or entry.valid_until - entry.at <= longest
 
 
 def _not_withdrawn(said: Sequence[ReviewEntry], case: _Case, gate_keys: frozenset[str]) -> list[ReviewEntry]:
@@ -413,7 +472,7 @@ def _not_known(entry: ReviewEntry, rule: ApprovalRule, case: _Case, gate_keys: f
     known = _known(entry.person, case)
     if people and known is None:
         return "not among the people of the policy"
-    if known is not None and entry.role and known.roles and entry.role not in known.roles:
+    if known is not None and entry.role and entry.role not in known.roles:
         return f"may not act as {entry.role}"
     identity = _identity(entry, known, case, gate_keys)
     if list(Identity).index(identity) < list(Identity).index(Identity(rule.identity)):
@@ -453,19 +512,31 @@ def _approvals(case: _Case, reviews: _Reviews) -> list[Problem]:
         what = f"no approval as {', '.join(missing)}"
         found.append(Problem(id="approvals", what=what, remedy=approve.replace("ROLE", missing[0])))
     if rule.four_eyes and has:
-        makers = {
-            _person(name, case)
-            for name in (case.facts.trained_by, case.facts.registered_by, _stated_maker(case))
-            if name
-        }
-        if all(_person(e.person, case) in makers for e in reviews.approvals):
+        what = ""
+        if all(_person(e.person, case) in _makers(case) for e in reviews.approvals):
             what = "approved only by who trained or registered it"
+        elif has == 1 and not _trainers(case):
+            what = "one approval is not four eyes: who trained it is not known"
+        if what:
             found.append(Problem(id="approvals", what=what, remedy=approve.replace("NAME", "ANOTHER")))
     return found
 
 
-def _stated_maker(case: _Case) -> str | None:
-    return case.facts.held.statement.trained_by if case.facts.held else None
+def _trainers(case: _Case) -> set[str]:
+    """Who trained it, as the run says now and as it said when it was assessed: the run's tag can be changed."""
+    return _persons((case.facts.trained_by, case.facts.held.statement.trained_by if case.facts.held else None), case)
+
+
+_NOBODY = {"", "unknown"}
+"""What MLflow writes where nobody said who made a run."""
+
+
+def _makers(case: _Case) -> set[str]:
+    return _trainers(case) | _persons((case.facts.registered_by, *case.facts.makers), case)
+
+
+def _persons(names: Iterable[str | None], case: _Case) -> set[str]:
+    return {_person(name, case) for name in names if name and name.strip().casefold() not in _NOBODY}
 
 
 def _waived(problem: Problem, case: _Case, reviews: _Reviews) -> Problem:
@@ -477,9 +548,18 @@ def _waived(problem: Problem, case: _Case, reviews: _Reviews) -> Problem:
         whole = entry.decision == "break-glass"
         if problem.id in profile.not_waivable and not whole:
             continue
+        by_maker = profile.approvals.four_eyes and _person(entry.person, case) in _makers(case)
+        if problem.id == "approvals" and by_maker and not whole:  # else four eyes would be two
+            continue
         if whole or problem.id in entry.controls:
-            return problem.model_copy(update={"waived_by": entry.digest})
+            return problem.model_copy(update={"waived_by": entry.digest, "waiver": _in_words(entry)})
     return problem
+
+
+def _in_words(waiver: ReviewEntry) -> str:
+    kind = "break-glass" if waiver.decision == "break-glass" else "waived"
+    role = f" as {waiver.role}" if waiver.role else ""
+    return f"{kind} by {waiver.person}{role} until {waiver.valid_until:%Y-%m-%d %H:%M} UTC: {waiver.reason}"
 
 
 def _valid_until(case: _Case, reviews: _Reviews, used: Sequence[ReviewEntry]) -> datetime | None:

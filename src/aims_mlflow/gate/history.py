@@ -42,11 +42,21 @@ class Serving(Record):
     target: Target
     version: str
     since: UtcTime
+    """When it was moved there, or found there; deciding again on what serves already changes nothing of it."""
+    known_before: UtcTime | None = None
+    """Of what was found: when the log last knew better, so that it came there between the two. Null: it never did."""
     until: UtcTime | None = None
-    """Null while it serves."""
+    """Null while it serves; where its end was found, the moment it was found."""
     by: Actor
-    """Who moved it there."""
+    """Who moved it there; nobody knows of what was found."""
+    found_by: Actor | None = None
+    """Who looked, where it was found."""
     ended_by: Actor | None = None
+    end_found_by: Actor | None = None
+    """Who looked, where its end was found."""
+    confirmed_at: UtcTime | None = None
+    """When it was last moved to where it stood already: outcome, reason and digests are of that decision."""
+    confirmed_by: Actor | None = None
     level: Level
     """``detected`` where it was found there and no move explains it."""
     outcome: Literal["allow", "refuse", "allow-by-waiver", "not-guarded", "found"]
@@ -156,7 +166,7 @@ def history(entries: Sequence[Entry], *, model: str, at: datetime) -> History:
         at=at,
         entries=len(known),
         former_names=tuple(dict.fromkeys(e.model for e in known if isinstance(e, RenamedEntry) and e.model != model)),
-        servings=tuple(sorted([*posts.ended, *posts.open.values()], key=lambda s: s.number)),
+        servings=tuple(sorted([*posts.ended, *posts.open.values()], key=lambda s: (s.since, s.number))),
         refusals=tuple(refusals),
         reviews=tuple(_review(digest, e, at, withdrawn) for digest, e in said.items()),
         registered=sum(isinstance(e, RegisteredEntry) for e in known),
@@ -190,11 +200,16 @@ class _Posts:
     open: dict[tuple[str, str, str], Serving] = field(default_factory=dict)
     """Kind and name of the target, and the version, to what is still going on."""
     ended: list[Serving] = field(default_factory=list)
+    known: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """Alias, or version that was in a stage, to when the log last told of it."""
 
     def move(self, entry: MoveEntry, said: dict[str, ReviewEntry]) -> None:
         """Take up a move that was made."""
         if entry.target.kind == "registration":
             return
+        self.known[_told_of(entry.target, entry.version)] = entry.at
+        place = (entry.target.kind, entry.target.name, str(entry.version))
+        before = self.open.pop(place, None)
         self._leave(entry.target, entry.version, entry)
         if entry.version is None:
             return
@@ -202,8 +217,12 @@ class _Posts:
             Serving(
                 target=entry.target,
                 version=entry.version,
-                since=entry.at,
-                by=entry.actor,
+                since=before.since if before else entry.at,
+                known_before=before.known_before if before else None,
+                by=before.by if before else entry.actor,
+                found_by=before.found_by if before else None,
+                confirmed_at=entry.at if before else None,
+                confirmed_by=entry.actor if before else None,
                 level=entry.level,
                 outcome=entry.outcome,
                 mode=entry.mode,
@@ -225,6 +244,9 @@ class _Posts:
             return
         is_alias = entry.target.kind == "alias"
         holder = entry.from_version if is_alias and entry.reverted else entry.version
+        told_of = _told_of(entry.target, entry.version)
+        known_before = self.known.get(told_of)
+        self.known[told_of] = entry.at
         if holder is not None and (entry.target.kind, entry.target.name, holder) in self.open:
             return
         self._leave(entry.target, holder, entry)
@@ -234,7 +256,9 @@ class _Posts:
                     target=entry.target,
                     version=holder,
                     since=entry.at,
-                    by=entry.actor,
+                    known_before=known_before,
+                    by=entry.actor if entry.reverted else Actor(),
+                    found_by=entry.actor,
                     level=entry.level,
                     outcome="found",
                     reason=entry.finding,
@@ -253,12 +277,19 @@ class _Posts:
 
     def _end(self, place: tuple[str, str, str], entry: Entry) -> None:
         ending = self.open.pop(place)
-        self.ended.append(ending.model_copy(update={"until": entry.at, "ended_by": entry.actor}))
+        end: dict[str, object] = {"until": entry.at, "ended_by": entry.actor}
+        if isinstance(entry, FoundEntry) and not entry.reverted:
+            end |= {"ended_by": Actor(), "end_found_by": entry.actor}
+        self.ended.append(ending.model_copy(update=end))
 
     def _enter(self, serving: Serving) -> None:
         if serving.target.kind == "stage" and serving.target.name.casefold() in _NOT_SERVING:
             return
         self.open[(serving.target.kind, serving.target.name, serving.version)] = serving
+
+
+def _told_of(target: Target, version: str | None) -> tuple[str, str]:
+    return (target.kind, target.name if target.kind == "alias" else str(version))
 
 
 def _said(digest: str, said: dict[str, ReviewEntry]) -> Said:

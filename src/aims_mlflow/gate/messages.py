@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from aims_mlflow.gate.decision import DecisionOutcome, GateDecision, Problem
+from aims_mlflow.gate.policy import takes_out
 
 GATE_TAG = "aims.gate"
 """Of a registered version: the decision for each guarded target, for people and search. No decision rests on it."""
@@ -40,7 +41,7 @@ def one_line(decision: GateDecision) -> str:
     where = f"{decision.model} {decision.version} to {decision.target}"
     match decision.outcome:
         case DecisionOutcome.NOT_GUARDED:
-            return f"Not guarded: {where}."
+            return f"Not guarded: {where}: {unguarded(decision)}."
         case DecisionOutcome.ALLOW:
             return f"Allowed: {where}."
         case DecisionOutcome.ALLOW_BY_WAIVER:
@@ -49,6 +50,11 @@ def one_line(decision: GateDecision) -> str:
         case DecisionOutcome.REFUSE:
             seen = "Would be refused" if not decision.refused else "Refused"
             return f"{seen}: {where}: {'; '.join(named(p) for p in decision.open_problems)}."
+
+
+def unguarded(decision: GateDecision) -> str:
+    """Why nothing guards the move."""
+    return "it leaves service there" if takes_out(decision.target) else "no rule of the policy names it"
 
 
 def gate_tag(decisions: Iterable[GateDecision]) -> str:

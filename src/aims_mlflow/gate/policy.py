@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -153,6 +154,16 @@ def guarded_targets(declaration: Declaration, model: str) -> list[Target]:
             if not set(target.name) & set("*?"):
                 found.setdefault((target.kind, target.name.casefold()), target)
     return list(found.values())
+
+
+def near(declaration: Declaration, model: str, name: str) -> str | None:
+    """The guarded alias, stage or model somebody may have meant by a name no rule has; None where none is like it."""
+    known = [target.name for target in guarded_targets(declaration, model)]
+    rules = declaration.gate.guarded if declaration.gate else ()
+    known += [pattern for rule in rules if rule.new_versions for pattern in rule.models if not set(pattern) & set("*?")]
+    plain = {plain_name(one): one for one in known}
+    found = get_close_matches(plain_name(name), plain, n=1)
+    return plain[found[0]] if found else None
 
 
 def _names(rule: GateRule, target: Target) -> bool:

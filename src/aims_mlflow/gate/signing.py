@@ -163,6 +163,15 @@ def open_envelope(text: str, payload_type: str, *, limit: int) -> tuple[bytes, t
     return base64.b64decode(payload, validate=True), made
 
 
+def carries_signature(text: str) -> bool:
+    """Whether an envelope holds any signature, by whomever."""
+    try:
+        outer = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(outer, dict) and bool(outer.get("signatures"))
+
+
 def signer(payload: bytes, payload_type: str, signatures: tuple[str, ...], keys: Mapping[str, str]) -> str | None:
     """Name of the first of the keys (name to public key) that signed the payload; None if none did."""
     content = pre_authentication(payload_type, payload)

@@ -46,6 +46,7 @@ def junit(decision: GateDecision) -> str:
     failed = decision.open_problems if decision.refused else ()
     errors = sum(p.could_not_decide for p in failed)
     counts = {"tests": str(len(cases)), "failures": str(len(failed) - errors), "errors": str(errors)}
+    counts["skipped"] = str(sum(p.waived_by is not None for p in decision.problems))
     suite = Xml.Element("testsuite", counts, name="AIMS gate")
     suite.set("timestamp", f"{decision.at:%Y-%m-%dT%H:%M:%S}")
     for problem in cases:
@@ -57,10 +58,11 @@ def junit(decision: GateDecision) -> str:
             kind = "error" if problem.could_not_decide else "failure"
             failure = Xml.SubElement(case, kind, message=_plain(problem.what), type="refused")
             failure.text = _plain(f"{named(problem)}. Next: {problem.remedy}")
+        elif problem.waived_by:
+            Xml.SubElement(case, "skipped", message=_plain(problem.waiver or "waived"))
+            Xml.SubElement(case, "system-out").text = _plain(f"{named(problem)}: {problem.waiver or 'waived'}")
         else:
-            Xml.SubElement(case, "system-out").text = _plain(
-                f"{named(problem)}: " + ("waived" if problem.waived_by else "only observed")
-            )
+            Xml.SubElement(case, "system-out").text = _plain(f"{named(problem)}: only observed")
     if decision.problems or decision.outcome is DecisionOutcome.NOT_GUARDED:
         Xml.SubElement(suite, "system-out").text = _plain(one_line(decision))
     root = Xml.Element("testsuites", counts)
@@ -86,7 +88,7 @@ def _what(problem: Problem) -> str:
 
 def _next(problem: Problem) -> str:
     if problem.waived_by:
-        return f"waived ({_short(problem.waived_by)})"
+        return f"{_cell(problem.waiver) or 'waived'} ({_short(problem.waived_by)})"
     return f"`{_cell(problem.remedy).replace('`', '')}`"
 
 

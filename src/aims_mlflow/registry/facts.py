@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse, urlsplit
+from urllib.parse import unquote, urlparse, urlsplit
 
 from aims_mlflow.attach.bundle import EVIDENCE_TAG
 from aims_mlflow.attach.store import check_reachable
@@ -33,6 +33,8 @@ class Reading:
     is_prompt: bool
     models: tuple[str, ...]
     """Registered models on the way to the original, the version's own first: their logs hold what people said."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """The version, and those on the way to the original: name of the model and number."""
 
 
 def read_facts(
@@ -97,7 +99,8 @@ class VersionReader:
             facts = VersionFacts(model=row.name, version=row.version)
             return Reading(facts, is_prompt=True, models=(row.name,))
         case = _Case(self, row, trusted)
-        return Reading(case.facts(), is_prompt=False, models=case.models)
+        versions = tuple((one.name, one.version) for one in case.chain)
+        return Reading(case.facts(), is_prompt=False, models=case.models, versions=versions)
 
     def is_prompt(self, row: VersionRow) -> bool:
         """Whether a version is a prompt's, in a registered model that is one.
@@ -190,6 +193,7 @@ class _Case:
             held=held,
             unreadable=tuple(dict.fromkeys(self.unreadable)),
             trained_by=(run.tags.get(_USER_TAG) or run.user) if run else None,
+            makers=(run.user,) if run and run.user else (),
         )
 
     def _chain(self) -> list[VersionRow]:
@@ -303,7 +307,7 @@ def _resolved(place: str, run: RunRow | None) -> str:
     if parts.scheme != "runs":
         return place
     run_id, _, path = parts.path.strip("/").partition("/")
-    if run is None or run.run_id != run_id or ".." in path.split("/"):
+    if run is None or run.run_id != run_id or ".." in unquote(path).split("/"):
         msg = "the model's files lie in another run"
         raise FilesUnreadable(msg)
     return f"{run.artifact_uri.rstrip('/')}/{path}"

@@ -20,6 +20,8 @@ _MOST_FILES = 20_000
 _DEEPEST = 30
 _SERVED_FROM = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
 """MLflow's server sets it for its workers: what ``mlflow-artifacts:`` stands for there."""
+_OWN_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""As above: where new experiments keep their artifacts; it may name the server itself."""
 
 
 class FilesUnreadable(Exception):  # noqa: N818  (a reason, shown to people)
@@ -58,26 +60,33 @@ def served_location(location: str) -> str:
     """The location itself; in MLflow's server what ``mlflow-artifacts:`` stands for.
 
     Raises:
-        FilesUnreadable: the path leaves the place the server serves from.
+        FilesUnreadable: the path leaves the place the server serves from, names another server, or could be read in
+            more than one way.
     """
     destination = os.environ.get(_SERVED_FROM, "")
     parts = urlsplit(location)
     if parts.scheme != "mlflow-artifacts" or not destination:
         return location
-    path = unquote(parts.path)
-    if ".." in path.split("/") or "\0" in path:
-        msg = "the model's files lie outside the artifact store"
+    if parts.netloc not in {"", urlsplit(os.environ.get(_OWN_ROOT, "")).netloc}:
+        msg = "the model's files lie on another server"
+        raise FilesUnreadable(msg)
+    path = parts.path
+    if ".." in path.split("/") or set(path) & set("%\0\\") or parts.query or parts.fragment:
+        msg = "the model's files lie outside the artifact store, or in a folder of a strange name"
         raise FilesUnreadable(msg)
     return f"{destination.rstrip('/')}/{path.lstrip('/')}"
 
 
 def local_folder(location: str) -> Path | None:
-    """The folder on this machine's disk a location names; None where it names another place."""
+    """The folder on this machine's disk a location names; None where it names another place.
+
+    MLflow decodes a plain path as it does a URI, so what it loads from ``model%2F..%2Fother`` lies in ``other``.
+    """
     parts = urlsplit(location)
     if parts.scheme == "file":
         return Path(unquote(parts.path)) if parts.netloc in {"", "localhost"} else None
     if parts.scheme == "" or (len(parts.scheme) == 1 and os.name == "nt"):
-        return Path(location)
+        return Path(unquote(location))
     return None
 
 
@@ -120,7 +129,7 @@ whoever owns the file, the fourth not."""
 def _on_disk(folder: Path, *, hashed: bool) -> FileDigests:
     try:
         found = sorted(_walk(folder))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         msg = f"the model's files cannot be read ({type(error).__name__})"
         raise FilesUnreadable(msg) from error
     if not found:
@@ -179,7 +188,7 @@ def _walk(folder: Path) -> Iterator[_Signature]:
                 elif not stat.S_ISREG(status.st_mode):
                     msg = "among the model's files is a link or device"
                     raise FilesUnreadable(msg)
-                elif entry.name not in ADDED_BY_DOWNLOAD:
+                elif path not in ADDED_BY_DOWNLOAD:
                     yield _signature(path, status)
 
 
@@ -201,7 +210,7 @@ def _listed(location: str, tracking_uri: str | None) -> list[tuple[str, int]]:
             for item in repository.list_artifacts(place):
                 if item.is_dir:
                     pending.append((item.path, depth + 1))
-                elif item.path.rsplit("/", 1)[-1] not in ADDED_BY_DOWNLOAD:
+                elif item.path not in ADDED_BY_DOWNLOAD:
                     found.append((item.path, int(item.file_size)))
             if len(found) > _MOST_FILES or depth > _DEEPEST:
                 msg = "the model has too many files"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +15,7 @@ from aims_mlflow.config import Settings
 from aims_mlflow.config.gate import GateMode
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
 from aims_mlflow.evidence import now
-from aims_mlflow.gate.decision import DecisionOutcome, GateDecision, Problem, decide
+from aims_mlflow.gate.decision import LOG_AWAY, LOG_BROKEN, DecisionOutcome, GateDecision, Problem, decide
 from aims_mlflow.gate.entries import (
     MAX_CHARS,
     Actor,
@@ -112,17 +112,19 @@ class Gatekeeper:
             mode = policy.mode(facts.model, target) or GateMode.ENFORCE
             common = {"at": at, "model": facts.model, "version": facts.version, "target": target}
             return GateDecision(outcome=DecisionOutcome.REFUSE, mode=mode, problems=(problem,), **common), None
-        entries, known, unreadable = self._entries(reading, logged_in(facts.model, target), fresh=fresh)
+        logs, known, unreadable = self._logs(reading, logged_in(facts.model, target), fresh=fresh)
+        registered = _makers(logs, reading.versions)
         facts = facts.model_copy(
             update={
                 "unreadable": (*facts.unreadable, *unreadable),
-                "registered_by": _registered_by(entries, reading.models, facts.version),
+                "registered_by": registered[0] if registered else None,
+                "makers": (*facts.makers, *registered),
             }
         )
         decision = decide(
             facts,
             target,
-            entries,
+            [entry for entries in logs.values() for entry in entries],
             policy.declaration,
             at=at,
             rows=load_catalog().rows,
@@ -135,22 +137,24 @@ class Gatekeeper:
         key = gate_key(self.level) if self.level is Level.ENFORCED else None
         return frozenset({key.public}) if key is not None else frozenset()
 
-    def _entries(
+    def _logs(
         self, reading: Reading, own: str, *, fresh: bool
-    ) -> tuple[tuple[Entry, ...], int | None, tuple[str, ...]]:
-        found: list[Entry] = []
+    ) -> tuple[dict[str, tuple[Entry, ...]], int | None, tuple[str, ...]]:
+        """The logs a decision looks into, by model; how many entries its own has; what could not be read."""
+        found: dict[str, tuple[Entry, ...]] = {}
         known = None
         for model in dict.fromkeys((own, *reading.models)):
             try:
-                entries = self.log.read(model, fresh=fresh)
+                # That nothing new stands in its own log shows when the decision is written there; in others, not.
+                entries = self.log.read(model, fresh=fresh or model != own)
             except EvidenceError:
-                return (), None, ("the transition log is broken",)
+                return {}, None, (LOG_BROKEN,)
             except AimsError:
-                return (), None, ("the transition log cannot be read",)
+                return {}, None, (LOG_AWAY,)
             if model == own:
                 known = len(entries)
-            found += entries
-        return tuple(found), known, ()
+            found[model] = entries
+        return found, known, ()
 
     # moves
 
@@ -201,7 +205,7 @@ class Gatekeeper:
                     raise
                 raise fault(error, f"{model} {version} → {target}") from error
             if decision is not None and decision.refused:
-                raise denied(refusal(decision))
+                raise denied(refusal(decision), decision)
             return self._made(entry, do)
 
     def _write_ahead(
@@ -425,18 +429,33 @@ def logged_in(model: str, target: Target) -> str:
     return target.name if target.kind == "registration" else model
 
 
-def _registered_by(entries: Sequence[Entry], models: Sequence[str], version: str) -> str | None:
-    made = [e for e in entries if isinstance(e, RegisteredEntry) and e.model == models[0] and e.version == version]
-    return made[-1].actor.name if made else None
+def _makers(logs: Mapping[str, Sequence[Entry]], versions: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Everybody who, by the logs, registered the version or what it is a copy of.
+
+    Whoever is named once stays named: a later entry, which may be forged, takes nobody off. Which log an entry stands
+    in says whose it is, for a renamed model's entries bear its old name.
+    """
+    made = (
+        entry.actor.name
+        for model, version in versions
+        for entry in logs.get(model, ())
+        if isinstance(entry, RegisteredEntry) and entry.version == version
+    )
+    return tuple(dict.fromkeys(name for name in made if name))
 
 
-def denied(message: str) -> Exception:
-    """The one kind of error the gate raises. Codes that are HTTP 5xx would be retried for minutes and lose the text."""
+def denied(message: str, decision: GateDecision | None = None) -> Exception:
+    """The one kind of error the gate raises. Codes that are HTTP 5xx would be retried for minutes and lose the text.
+
+    Within the process the decision is on it, as ``decision``.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-    error: Exception = MlflowException(message, error_code=PERMISSION_DENIED)
-    return error
+    error: Any = MlflowException(message, error_code=PERMISSION_DENIED)
+    error.decision = decision
+    denial: Exception = error
+    return denial
 
 
 def fault(error: Exception, what: str) -> Exception:

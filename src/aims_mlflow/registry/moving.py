@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +18,7 @@ from aims_mlflow.gate.decision import GateDecision
 from aims_mlflow.gate.entries import Level, Target
 from aims_mlflow.registry.acting import REASON_HEADER, acting, stating
 from aims_mlflow.registry.gatekeeper import Gatekeeper
-from aims_mlflow.registry.probing import is_gated
+from aims_mlflow.registry.probing import gate_level
 from aims_mlflow.registry.standing import refresh
 
 
@@ -27,7 +29,7 @@ class Promotion:
     decision: GateDecision
     """What the gate said; of a gated server, what this process would have said by its own policy."""
     made_by: Level
-    """``enforced`` where the server's own gate let it pass, ``advised`` where only this process decided."""
+    """``enforced`` where the server's own gate let it pass, ``advised`` where a gate in this process did."""
     version: str
     """The version that now holds the target: of a promotion by copying, the new one."""
 
@@ -36,14 +38,37 @@ def target_of(*, alias: str | None = None, stage: str | None = None, to_model: s
     """The one target that was given.
 
     Raises:
-        InputError: none or several.
+        InputError: none or several, or a stage MLflow does not know.
     """
     given = [("alias", alias), ("stage", stage), ("registration", to_model)]
     named = [(kind, name) for kind, name in given if name]
     if len(named) != 1:
-        raise InputError("name one target: an alias, a stage, or a model to copy to")
+        raise InputError(
+            "name one target: an alias, a stage, or a model to copy to",
+            remedy="It is --to, --to-stage or --to-model on the command line; alias=, stage= or to_model= in Python.",
+        )
     kind, name = named[0]
+    if kind == "stage":
+        name = _stage(str(name))
     return Target.model_validate({"kind": kind, "name": name})
+
+
+def _stage(name: str) -> str:
+    """The stage as MLflow writes it; MLflow takes letters of any case.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    from mlflow.entities.model_registry.model_version_stages import ALL_STAGES
+
+    known = {str(stage).lower(): str(stage) for stage in ALL_STAGES}
+    found = known.get(name.lower())
+    if found is None:
+        close = get_close_matches(name.lower(), known, n=1)
+        hint = f"Did you mean {known[close[0]]}? " if close else ""
+        listed = ", ".join(known.values())
+        raise InputError(f"MLflow knows no stage {name[:60]!r}", remedy=f"{hint}Its stages are {listed}.")
+    return found
 
 
 def version_of(client: Any, target: str) -> tuple[str, str]:
@@ -136,18 +161,22 @@ def promote_version(
                 client.set_registered_model_alias(name, wanted.name, version)
                 return version
             case "stage":
-                client.transition_model_version_stage(name, version, wanted.name, archive_existing)
+                with warnings.catch_warnings():
+                    # MLflow deprecates stages and says so of the line that calls it, which is ours and not the user's.
+                    warnings.filterwarnings("ignore", ".*transition_model_version_stage", FutureWarning)
+                    client.transition_model_version_stage(name, version, wanted.name, archive_existing)
                 return version
             case "registration":
                 return str(client.copy_model_version(f"models:/{name}/{version}", wanted.name).version)
 
     with stating(reason=reason):
-        if is_gated(client, name):
+        level = gate_level(client, name)
+        if level is not None:
             said = keeper.decide(name, version, wanted)
             with _saying(reason):
                 made = make()
             refresh(client, name, version, config=config)
-            return Promotion(said, Level.ENFORCED, made)
+            return Promotion(said, level, made)
         before = None if wanted.kind == "registration" else lambda: _holder(client, name, wanted)
         made = keeper.move(name, version, wanted, _VERBS[wanted.kind], before, acting(), reason, make)
         refresh(client, name, version, config=config)

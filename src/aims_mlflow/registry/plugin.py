@@ -8,11 +8,15 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import logging
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from aims_mlflow.errors import AimsError
+
+_log = logging.getLogger("aims_mlflow")
 SCHEME = "aims:"
 GATED = (
     "set_registered_model_alias",
@@ -126,6 +130,15 @@ class _Late:
                     self._verbs = self._make()
         return self._verbs
 
+    def level(self) -> Any:
+        """How far the gate binds: in this process alone, or everyone, as a server's does."""
+        from aims_mlflow.gate.entries import Level
+        from aims_mlflow.registry.gatekeeper import in_server
+
+        if self._gatekeeper is not None:
+            return self._gatekeeper.level
+        return Level.ENFORCED if in_server() or _answers_itself(self._store) else Level.ADVISED
+
     def _make(self) -> Any:
         from mlflow import MlflowClient
 
@@ -177,7 +190,7 @@ def _answers_itself(store: Any) -> bool:
 
 def _probed(original: Callable[..., Any]) -> Callable[..., Any]:
     """``get_model_version_by_alias``, which answers the question whether there is a gate."""
-    from aims_mlflow.registry.probing import ANSWER, PROBE
+    from aims_mlflow.registry.probing import PROBE, answer
 
     @functools.wraps(original)
     def call(self: Any, name: str, alias: str) -> Any:
@@ -185,7 +198,7 @@ def _probed(original: Callable[..., Any]) -> Callable[..., Any]:
             from mlflow.exceptions import MlflowException
             from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-            raise MlflowException(ANSWER, error_code=RESOURCE_DOES_NOT_EXIST)
+            raise MlflowException(answer(self._aims_verbs.level()), error_code=RESOURCE_DOES_NOT_EXIST)
         return original(self, name, alias)
 
     return call
@@ -209,24 +222,35 @@ def _gated(verb: str, original: Callable[..., Any]) -> Callable[..., Any]:
         if given.get("name") is None:
             return original(self, *args, **kwargs)
         asked: list[bool] = []
+        made: list[Any] = []
 
         def do(**changed: Any) -> Any:
             asked.append(True)
-            if not changed:
-                return original(self, *args, **kwargs)
-            return original(self, **{**given, **changed})
+            made.append(original(self, **{**given, **changed}) if changed else original(self, *args, **kwargs))
+            return made[-1]
 
         _inside.on = True
         try:
             return getattr(_verbs_of(self), verb)(do, **given)
         except Exception as error:
-            if asked or hasattr(error, "error_code"):
+            if made:  # to say that it failed would have the client do it again
+                _log.warning("aims: %s was done, and then something failed (%s)", verb, type(error).__name__)
+                return made[-1]
+            if asked or _is_answer(error):
                 raise
             raise _fault(error, verb) from error
         finally:
             _inside.on = False
 
     return call
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether it is a refusal, or MLflow's own word that there is no such thing: no fault, which would be repeated."""
+    from aims_mlflow.registry.gatekeeper import REGISTRYS_OWN
+
+    code = getattr(error, "error_code", None)
+    return not isinstance(error, AimsError) and code in REGISTRYS_OWN | {"PERMISSION_DENIED"}
 
 
 def _verbs_of(store: Any) -> Any:

@@ -166,7 +166,7 @@ class GatedVerbs:
         actor = acting()
 
         def make() -> Any:
-            made = do(tags=_unassessed(tags)) if enforced else do()
+            made = do(tags=_unassessed(tags, hides=policy.names(name))) if enforced else do()
             if policy.known and policy.names(name):
                 self.gate.registered(str(made.name), str(made.version), source=str(source), run_id=run_id, actor=actor)
             return made
@@ -274,6 +274,8 @@ class GatedVerbs:
 
     def set_model_version_tag(self, do: Call, name: str, version: Any, tag: Any) -> Any:
         """A tag of ours must be true; a review goes to the log."""
+        if str(tag.key) == PROMPT_TAG:
+            return self._prompts_version_tag(do, name, version)
         if not marks.is_reserved(tag.key):
             return do()
         if tag.key == marks.REVIEW_TAG:
@@ -281,6 +283,15 @@ class GatedVerbs:
         if self._mode(name) is GateMode.OBSERVE:
             return do()
         return self._checked(name, f"tag of {name} {version}", lambda: self._version_tag(do, name, version, tag))
+
+    def _prompts_version_tag(self, do: Call, name: str, version: Any) -> Any:
+        """A model with one version that bears it vanishes from MLflow's search, with all its versions."""
+        if self._mode(name) is GateMode.OBSERVE or not self._policy().names(name) or self._is_prompts(name):
+            return do()
+        raise denied(
+            "AIMS refused: the registered model is no prompt. Next: keep prompts under a name of their own. "
+            f"(tag of {name} {version})"
+        )
 
     def _version_tag(self, do: Call, name: str, version: Any, tag: Any) -> Any:
         policy = self._policy()
@@ -424,10 +435,12 @@ def _canonical_stage(stage: Any) -> Any:
     return known.get(stage.lower(), stage) if isinstance(stage, str) else stage
 
 
-def _unassessed(tags: Any) -> list[Any]:
+def _unassessed(tags: Any, *, hides: bool) -> list[Any]:
+    """The tags a new version starts with; without that of a prompt, where it would hide a model that is none."""
     from mlflow.entities.model_registry import ModelVersionTag
 
-    return [*marks.without_reserved(tags or ()), *(ModelVersionTag(k, v) for k, v in marks.UNASSESSED.items())]
+    kept = [t for t in marks.without_reserved(tags or ()) if not (hides and getattr(t, "key", "") == PROMPT_TAG)]
+    return [*kept, *(ModelVersionTag(k, v) for k, v in marks.UNASSESSED.items())]
 
 
 def _held(tags: Any, trusted: Mapping[str, str]) -> Held | None:

@@ -21,6 +21,7 @@ from aims_mlflow.evidence import (
     LineageRecord,
     ModelRecord,
     PerformanceEvidence,
+    RegistryMoveRecord,
     RuleResult,
     RunRecord,
     Verdict,
@@ -319,6 +320,7 @@ BODIES: dict[type, Callable[..., Body]] = {
     DeclarationRecord: records.declaration_body,
     AttestationRecord: records.attestation_body,
     CaptureErrorRecord: records.capture_error_body,
+    RegistryMoveRecord: records.registry_move_body,
     CustomRecord: records.custom_body,
 }
 """Type of evidence to how it is shown."""

@@ -21,6 +21,7 @@ from aims_mlflow.evidence import (
     LineageRecord,
     ModelRecord,
     ModelRef,
+    RegistryMoveRecord,
     RunRecord,
     Verdict,
 )
@@ -357,6 +358,22 @@ def capture_error_body(record: CaptureErrorRecord, detail: Detail) -> Body:  # n
     return Body(
         about=f"{cut(record.of_kind, 80)} could not be captured",
         facts=(Fact("Stage", cut(record.stage, 80)), Fact("Exception class", cut(record.error_type, 120), code=True)),
+    )
+
+
+def registry_move_body(record: RegistryMoveRecord, detail: Detail) -> Body:
+    """What the gate decided and where the version went."""
+    shown = [cut(problem, 120) for problem in record.problems[: detail.items]]
+    return Body(
+        about=cut(record.target, 100),
+        facts=(
+            Fact("Before", cut(record.from_version or "nothing", 80)),
+            Fact("Decision", f"{record.outcome}, {record.mode}, {record.level}"),
+            Fact("Wanting", "; ".join(shown) or "nothing"),
+            Fact("Approvals", str(record.approvals)),
+            Fact("Log entry", str(record.entry)),
+            Fact("Policy digest", record.policy_sha256 or "none", code=bool(record.policy_sha256)),
+        ),
     )
 
 

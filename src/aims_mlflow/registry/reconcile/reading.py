@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aims_mlflow.config import Declaration
-from aims_mlflow.errors import EvidenceError
 from aims_mlflow.gate.entries import Entry, Target
 from aims_mlflow.gate.policy import guard_of, guards_stages
+from aims_mlflow.registry import holders
 from aims_mlflow.registry.facts import PROMPT_TAG, is_prompt_source
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.reconcile.standing import Standing
@@ -54,8 +54,7 @@ def versions_of(registry: Any, model: str) -> list[Any]:
     Raises:
         EvidenceError: MLflow's filter cannot hold the name.
     """
-    found = _pages(registry.search_model_versions, _named(model))
-    return sorted((v for v in found if v.name == model), key=lambda v: int(v.version))
+    return holders.versions(registry, model)
 
 
 def newest_of(registry: Any, model: str, most: int) -> list[Any]:
@@ -64,16 +63,9 @@ def newest_of(registry: Any, model: str, most: int) -> list[Any]:
     Raises:
         EvidenceError: see ``versions_of``.
     """
-    found = registry.search_model_versions(_named(model), max_results=most, order_by=["version_number DESC"])
-    return [v for v in found if v.name == model]
-
-
-def _named(model: str) -> str:
-    """A filter for the name. MLflow knows no escape for the quote around it."""
-    quote = '"' if "'" in model else "'"
-    if quote in model or "\\" in model:
-        raise EvidenceError("the versions of a model of this name cannot be searched", where=model)
-    return f"name={quote}{model}{quote}"
+    found = registry.search_model_versions(holders.named(model), max_results=most, order_by=["version_number DESC"])
+    newest = [v for v in found if v.name == model]
+    return newest or versions_of(registry, model)[: -most - 1 : -1]
 
 
 def needs_versions(declaration: Declaration, model: str) -> bool:

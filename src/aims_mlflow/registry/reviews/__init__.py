@@ -6,8 +6,9 @@ sent through it, so that the server's login says who it was.
 
 from __future__ import annotations
 
+from aims_mlflow.gate.decision import BREAK_GLASS_DAYS
 from aims_mlflow.registry.reviews.accepting import accept_review
-from aims_mlflow.registry.reviews.drafts import BREAK_GLASS_DAYS, Until, moment
+from aims_mlflow.registry.reviews.drafts import Until, moment
 from aims_mlflow.registry.reviews.saying import approve, break_glass, reject, waive, withdraw
 
 __all__ = [

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence.base import now
+from aims_mlflow.gate.decision import BREAK_GLASS_DAYS
 from aims_mlflow.gate.entries import Level, ReviewEntry, write_entry
 from aims_mlflow.registry.acting import acting
 from aims_mlflow.registry.log import TransitionLog
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Until = datetime | date | str
 """A moment with a zone, or a day, which counts in full (UTC); as text in ISO 8601."""
-BREAK_GLASS_DAYS = 7
-"""Longest a break-glass may hold."""
 Decision = Literal["approve", "reject", "waive", "break-glass", "withdraw"]
 
 
