@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aims_mlflow.gate.policy import SHIPPED
 from test_readme import TRAINING, Folder, _blocks
 
 from test_readme import ROOT  # isort: skip
@@ -54,3 +55,23 @@ def test_its_commands_in_their_order_do_what_the_text_says(folder):
     assert codes["aims keygen ci.pem"].stdout.startswith("ed25519:")
     assert folder.aims("aims check").returncode == 0
     assert "champion" in folder.aims(f"aims history credit --at {datetime.now(UTC):%Y-%m-%d}").stdout
+
+
+def test_the_table_of_profiles_says_what_they_ask_for():
+    text = (ROOT / "docs" / "gate.md").read_text("utf-8")
+    controls: set[str] = set()
+    kinds: set[str] = set()
+    for name in ("minimal", "limited", "high"):
+        line = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        _, _, rows, verdicts, approvals, age, _ = [cell.strip() for cell in line.split("|")]
+        if rows.startswith("and "):
+            controls |= set(rows.removeprefix("and ").split(", "))
+        else:
+            controls = set(rows.split(", "))
+        named = {kind.strip().replace(" ", "_") for kind in verdicts.removeprefix("and ").split(",")}
+        kinds = kinds | named if verdicts.startswith("and ") else named
+        profile = SHIPPED[name]
+        assert set(profile.controls) == controls
+        assert set(profile.evidence) == kinds
+        assert profile.approvals.count == int(approvals)
+        assert age == f"{profile.max_age_days} days"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from xml.etree import ElementTree as Xml
 
 import mlflow
@@ -13,6 +14,8 @@ from mlflow import MlflowClient
 
 import aims_mlflow
 from aims_mlflow.cli import aims
+from aims_mlflow.evidence import now
+from aims_mlflow.gate.entries import Level
 from test_api import log_all, log_model
 
 
@@ -89,3 +92,68 @@ def test_promote_moves_what_may_move_and_nothing_else(version):
 def test_promote_with_options_that_do_not_fit_is_an_error(version):
     assert run("promote", "m", "1", "--to", "champion", "--archive-existing").exit_code == 2
     assert run("promote", "models:/m/1", "1", "--to", "champion").exit_code == 2
+
+
+def test_what_nothing_guards_is_said_with_what_may_have_been_meant(version):
+    done = run("gate", "m", "1", "--to", "chmpion")
+    assert (done.exit_code, "Profile" in done.output) == (0, False)
+    assert "no rule of the policy names it. Did you mean champion?" in " ".join(done.output.split())
+    strict = run("gate", "m", "1", "--to", "chmpion", "--require-guarded")
+    assert (strict.exit_code, "Did you mean champion?" in strict.stderr) == (2, True)
+    assert run("gate", "m", "1", "--to", "champion", "--require-guarded").exit_code == 0
+    away = run("gate", "m", "1", "--to-stage", "archived")
+    assert "it leaves service there" in away.output
+
+
+def test_an_unknown_stage_and_a_missing_target_are_said_with_the_way_out(version):
+    typo = run("gate", "m", "1", "--to-stage", "Prodction")
+    assert (typo.exit_code, "Did you mean Production?" in typo.stderr) == (2, True)
+    assert run("gate", "m", "1", "--to-stage", "pRODUCTION").exit_code == 0
+    none = run("gate", "m", "1")
+    for name in ("--to-stage", "--to-model", "to_model="):
+        assert name in none.stderr
+
+
+def test_a_refused_promotion_shows_the_table_and_hands_over_the_decision(version):
+    done = run("promote", "m", "1", "--to", "strict")
+    assert done.exit_code == 1
+    assert "Next" in done.stdout
+    assert "A.4.3" in done.stdout
+    assert done.stderr.startswith("AIMS refused: ")
+    found = json.loads(run("promote", "m", "1", "--to", "strict", "--json").stdout)
+    assert (found["moved"], found["decision"]["outcome"]) == (False, "refuse")
+
+
+def test_a_waiver_is_shown_by_whom_until_when_and_why(version, tmp_path):
+    until = f"{now() + timedelta(days=3):%Y-%m-%d}"
+    glass = ("waive", "m", "1", "--break-glass", "--person", "Ann", "--reason", "outage", "--valid-until", until)
+    assert run(*glass).exit_code == 0
+    done = run("gate", "m", "1", "--to", "strict", "--junit", "j.xml", "--summary", "s.md")
+    said = f"break-glass by Ann until {until} 23:59 UTC: outage"
+    assert said in (tmp_path / "s.md").read_text()
+    assert Xml.parse("j.xml").find(".//skipped").attrib["message"] == said
+    assert "break-glass by Ann" in " ".join(done.output.split())
+
+
+def test_the_gate_of_this_process_is_not_called_the_servers(version, monkeypatch, mlflow_store, recwarn):
+    assert "(decided by a gate in this process)" in run("promote", "m", "1", "--to", "champion").output
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"aims:{mlflow_store}")
+    try:
+        mlflow.set_registry_uri(f"aims:{mlflow_store}")
+        done = run("promote", "m", "1", "--to", "champion")
+        assert "(decided by a gate in this process)" in done.output, done.output
+        refused = json.loads(run("promote", "m", "1", "--to", "strict", "--json").stdout)
+        assert refused["decision"]["outcome"] == "refuse"
+        assert run("promote", "m", "1", "--to-stage", "staging").exit_code == 0
+    finally:
+        mlflow.set_registry_uri(None)
+    assert not [w for w in recwarn if "transition_model_version_stage" in str(w.message)]
+
+
+def test_what_the_servers_gate_let_pass_is_not_called_refused(version, monkeypatch):
+    monkeypatch.setattr("aims_mlflow.registry.moving.gate_level", lambda *_: Level.ENFORCED)
+    done = run("promote", "m", "1", "--to", "strict")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("moved: m 1 to strict (the server's gate let it pass)")
+    assert "would refuse it: A.4.3" in done.stdout
+    assert "Refused" not in done.stdout

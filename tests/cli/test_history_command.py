@@ -148,3 +148,28 @@ def test_with_the_gates_key_an_entry_of_its_own_must_have_it(told):
     done = run("verify", "--gate-key", "ed25519:" + "A" * 43 + "=")
     assert done.exit_code == 1
     assert "signature" in done.stdout
+
+
+def test_no_log_and_no_key_are_no_verdict(told):
+    done = run("verify", "nomodel")
+    assert (done.exit_code, "there is no log of 'nomodel'" in done.stderr) == (2, True)
+    assert run("verify", "models:/credit").exit_code == 0
+    done = run("verify", "--gate-key", "ed25519:abc")
+    assert (done.exit_code, "is no public key" in done.stderr) == (2, True)
+    assert run("verify", "--gate-key", "A" * 43 + "=").exit_code == 2
+
+
+def test_a_log_that_is_accepted_is_said_to_be_and_the_exit_code_is_0(told, mlflow_store):
+    Intruder(mlflow_store).remove(4, "credit")
+    assert run("verify").exit_code == 1
+    done = run("verify", "--pin", COLUMNS="300")
+    assert (done.exit_code, "Accepted: from now on" in done.stdout) == (0, True)
+    assert "an AIMS_ANCHORS of its own" in done.stdout
+    assert run("verify").exit_code == 0
+
+
+def test_what_cannot_be_accepted_is_not(told, mlflow_store):
+    intruder = Intruder(mlflow_store)
+    intruder.put(intruder.entry(1, "credit").model_copy(update={"version": "9"}), "credit")
+    done = run("verify", "--pin")
+    assert (done.exit_code, "Accepted" in done.stdout) == (1, False)

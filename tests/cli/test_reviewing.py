@@ -21,6 +21,8 @@ from gate_kit import assess, make_version, write_policy
 
 SOON = f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
 
+WAIVE = ("waive", "credit", "1", "--person", "Ann", "--reason", "r", "--valid-until", SOON)
+
 
 @pytest.fixture
 def version(mlflow_store, tmp_path):
@@ -81,10 +83,16 @@ def test_break_glass_is_for_everything(version):
         (("approve", "credit", "--person", "Ann"), "name one version"),
         (("approve", "models:/credit/1", "2", "--person", "Ann"), "not both"),
         (("approve", "credit", "1", "--person", ""), "not named"),
-        (("reject", "credit", "1", "--person", "Ann"), "needs a reason"),
+        (("reject", "credit", "1", "--person", "Ann"), "--reason"),
         (("waive", "credit", "1", "--person", "A", "--reason", "r", "--valid-until", SOON), "controls"),
-        (("waive", "credit", "1", "--control", "A.7.4", "--person", "A", "--reason", "r"), "needs an end"),
+        (("waive", "credit", "1", "--control", "A.7.4", "--person", "A", "--reason", "r"), "--valid-until"),
         (("withdraw", "credit", "1", "--person", "Ann"), "no review"),
+        (("approve", "credit", "1", "--person", "NAME"), "'NAME' is no person"),
+        (("approve", "credit", "1", "--person", "Ann", "--reason", "..."), "'...' is no reason"),
+        (("approve", "credit", "1", "--person", "Ann", "--role", "<ROLE>"), "is no role"),
+        ((*WAIVE, "--control", "A.7.44"), "did you mean 'A.7.4'?"),
+        ((*WAIVE, "--control", "data_qualty"), "did you mean 'data_quality'?"),
+        ((*WAIVE, "--control", "content"), "cannot be waived"),
     ],
 )
 def test_what_is_missing_is_said_with_exit_code_2(version, arguments, says):
@@ -93,6 +101,44 @@ def test_what_is_missing_is_said_with_exit_code_2(version, arguments, says):
     assert says in done.stderr
     assert "Traceback" not in done.output
     assert log() == ()
+
+
+def test_short_words_are_words_and_approvals_can_be_waived(version):
+    assert run("approve", "credit", "1", "--person", "x", "--reason", "x").exit_code == 0
+    assert run(*WAIVE, "--control", "approvals", "--control", "drift").exit_code == 0
+
+
+def test_what_no_rule_guards_is_taken_and_said(version):
+    done = run("approve", "credit", "1", "--to", "chmpion", "--person", "Ann")
+    assert (done.exit_code, done.stderr) == (0, "note: no rule guards 'chmpion'; did you mean champion?\n")
+    assert run("approve", "credit", "1", "--to-stage", "production", "--person", "Ann").stderr == ""
+    assert "--to" not in run("approve", "credit", "1", "--person", "Ann").stderr
+
+
+def test_a_model_no_rule_is_about_is_said(version):
+    assess(MlflowClient(), make_version(MlflowClient(), name="other"))
+    done = run("approve", "other", "1", "--person", "Ann", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["person"]) == (0, "Ann")
+    assert "no rule of the policy is about the model 'other'" in done.stderr
+
+
+def test_a_withdrawal_says_what_it_takes_back(version):
+    run("reject", "credit", "1", "--person", "Ann", "--reason", "bias")
+    done = run("withdraw", "credit", "1", "--person", "Ann")
+    assert done.stdout.startswith("withdrawn: credit 1, the rejection of entry 1, by Ann")
+
+
+def test_what_is_required_is_marked_so_in_the_help():
+    flat = " ".join(run("waive", "--help").stdout.split())
+    assert "Why. [required]" in flat
+    assert "Day or time it ends. [required]" in flat
+
+
+def test_the_public_key_of_a_file_is_shown_and_nothing_is_made(tmp_path):
+    public = run("keygen", tmp_path / "gate.key").stdout
+    assert run("keygen", "--show", tmp_path / "gate.key").stdout == public
+    assert run("keygen", "--show", tmp_path / "none.key").exit_code == 2
+    assert not (tmp_path / "none.key").exists()
 
 
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):

@@ -45,7 +45,14 @@ def test_findings_are_printed_with_what_mends_them_and_leave_with_1(client):
     client.set_registered_model_alias("credit", "champion", version.version)
     result = run("reconcile", "credit")
     assert result.exit_code == 1
-    assert "detected bypassed: credit 1 → champion" in result.output
+    assert (
+        "detected, not in the log: credit 1 → champion: alias champion names version 1, which is not in the log: "
+        in (result.output)
+    )
+    assert "it went past the gate, or was made before it was guarded" in result.output
+    assert "next: `aims promote credit 1 --to champion` takes it through the gate" in result.output
+    assert result.output.splitlines()[-2].endswith("found in 1 model")
+    assert result.output.splitlines()[-1] == "detected: no gate decided, it was only found afterwards"
     assert "next: aims assess models:/credit/1" in result.output
     found = json.loads(run("reconcile", "--json").output)
     assert {f["kind"] for f in found["findings"]} == {"bypassed", "unassessed"}
@@ -58,7 +65,7 @@ def test_fix_log_tag_since_and_full_are_passed_on(client):
     result = run("reconcile", "--fix-log", "--tag", "--full", "--since", "7d", "--running-hours", "1")
     assert "written into the log" in result.output
     assert "aims.status set to not-assessed" in result.output
-    assert "bypassed" not in run("reconcile").output
+    assert "not in the log" not in run("reconcile").output
 
 
 @pytest.mark.parametrize(

@@ -158,13 +158,30 @@ def test_no_policy_refuses():
     ("risk", "gate"),
     [
         ("unclassified", {}),
-        ("prohibited", {}),
         ("minimal", {"profiles": {"minimal": {}}}),
         ("minimal", {"guarded": [{"aliases": ["champion"], "profile": "nobody"}]}),
     ],
 )
 def test_a_guarded_target_without_a_usable_profile_refuses(risk, gate):
     assert ids(judge(policy=declaration(risk, **gate))) == {"policy"}
+
+
+def test_no_profile_lets_a_prohibited_system_pass():
+    rule = {"aliases": ["champion"], "profile": "minimal"}
+    for more in ({}, {"risk_class": "minimal"}):
+        assert ids(judge(policy=declaration("prohibited", guarded=[rule | more]))) == {"prohibited"}
+    assert ids(judge(policy=declaration("minimal", guarded=[rule | {"risk_class": "prohibited"}]))) == {"prohibited"}
+
+
+def test_a_prohibited_system_is_refused_by_a_decision_and_not_for_want_of_one():
+    decision = judge(policy=declaration("prohibited"))
+    assert (decision.refused, ids(decision)) == (True, {"prohibited"})
+    assert not any(problem.could_not_decide for problem in decision.problems)
+    assert ".." not in refusal(decision)
+
+
+def test_a_refusal_ends_its_sentences_once():
+    assert ".." not in refusal(judge(policy=Declaration()))
 
 
 def test_the_first_rule_that_names_the_move_decides():

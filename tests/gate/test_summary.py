@@ -66,3 +66,13 @@ def test_what_could_not_be_decided_is_an_error_and_not_a_failure():
     root = Xml.fromstring(junit(judge(facts(unreadable=("the run could not be read",)))))
     assert (root.attrib["failures"], root.attrib["errors"]) == ("0", "1")
     assert root.find(".//error").attrib["message"] == "the run could not be read"
+
+
+def test_what_a_waiver_covers_is_skipped_with_who_waived_it_until_when_and_why():
+    decision = judge(broken(), [review("waive", controls=("A.7.4",), role="owner")])
+    root = Xml.fromstring(junit(decision))
+    assert (root.attrib["skipped"], root.attrib["failures"]) == ("1", "0")
+    said = "waived by reviewer as owner until 2026-11-27 12:00 UTC: looked at the report"
+    assert root.find(".//skipped").attrib["message"] == said
+    assert said in markdown(decision)
+    assert Xml.fromstring(junit(judge(broken()))).find(".//skipped") is None

@@ -19,8 +19,9 @@ from aims_mlflow import cli
 from aims_mlflow.capture.model import read_model_directory
 from aims_mlflow.config import Declaration
 from aims_mlflow.errors import DeliveryError
-from aims_mlflow.gate.decision import LOG_BROKEN, VersionFacts, decide
+from aims_mlflow.gate.decision import VersionFacts, decide
 from aims_mlflow.gate.entries import Actor, Level, RegisteredEntry, ReviewEntry, Target, write_entry
+from aims_mlflow.gate.outcome import LOG_BROKEN
 from aims_mlflow.gate.policy import matches
 from aims_mlflow.registry.acting import stating
 from aims_mlflow.registry.facts import VersionReader

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -511,7 +512,7 @@ def test_without_anchors_nothing_vouches_until_someone_pins(log, mlflow_store, i
     log.append(move(3))
     check = log.verify(anchors=own)
     assert check.intact
-    assert "last 1 entries" in check.notes[0]
+    assert "last entry is" in check.notes[0]
     intruder.remove(3)
     intruder.remove(2)
     assert damages(log.verify(anchors=own)) == {(Damage.CUT, "m", 2)}
@@ -630,3 +631,12 @@ def test_a_folder_of_files_is_no_place_for_it(tmp_path):
     client._tracking_client = type("C", (), {"tracking_uri": f"file:{tmp_path}"})()
     with pytest.raises(DeliveryError, match="needs a database"):
         TransitionLog(client).append(move())
+
+
+def test_a_copy_of_the_database_that_wrote_to_the_same_anchor_file_is_named_as_a_cause(mlflow_store, tmp_path):
+    write(log_of(mlflow_store), 2)
+    copy = tmp_path / "copy.db"
+    shutil.copy(mlflow_store.removeprefix("sqlite:///"), copy)
+    log_of(f"sqlite:///{copy}").append(move(7))
+    with pytest.raises(EvidenceError, match=r"give the copy an AIMS_ANCHORS of its own.*--pin"):
+        log_of(mlflow_store).read("m")

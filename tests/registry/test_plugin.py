@@ -16,10 +16,12 @@ from gate_kit import assess, make_version, statement_of, tags_of, write_policy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from aims_mlflow.errors import InputError
-from aims_mlflow.gate.entries import Identity, Level
+from aims_mlflow.errors import DeliveryError, InputError
+from aims_mlflow.gate.decision import Problem
+from aims_mlflow.gate.entries import Actor, Identity, Level, Target
 from aims_mlflow.gate.signing import new_key
 from aims_mlflow.registry.acting import stating
+from aims_mlflow.registry.gatekeeper import Gatekeeper, fault
 from aims_mlflow.registry.log import TransitionLog
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -313,6 +315,37 @@ def test_a_broken_policy_refuses_what_was_guarded_and_names_the_mistake(gated, t
     make_version(gated, "elsewhere")
 
 
+def test_that_the_policy_changed_or_broke_is_logged_once(gated, tmp_path, caplog):
+    make_version(gated)
+    refused(gated.set_registered_model_alias, "credit", "champion", "1")
+    assert "policy" not in caplog.text
+    policy_with(tmp_path, "[champion]", "[champion, shadow]")
+    for _ in range(2):
+        refused(gated.set_registered_model_alias, "credit", "champion", "1")
+    policy_with(tmp_path, "risk_class: minimal", "risk_class: tiny")
+    for _ in range(2):
+        refused(gated.set_registered_model_alias, "credit", "champion", "1")
+    assert [caplog.text.count(said) for said in ("was read again", "cannot be used")] == [1, 1]
+
+
+def test_our_own_fault_is_one_sentence(gated):
+    assert ".. " not in str(fault(DeliveryError("the disk is full.", remedy="Make room."), "x"))
+
+
+def test_a_servers_refusal_is_in_its_log_without_who_said_what(gated, caplog):
+    keeper = Gatekeeper(gated, gated, level=Level.ENFORCED)
+    make_version(gated)
+    target = Target(kind="alias", name="champion")
+    with pytest.raises(MlflowException):
+        keeper.move("credit", "1", target, "op", None, Actor(name="eve"), "secret words", lambda: None)
+    assert "aims: refused 'credit' 1 to 'champion': the version was not assessed" in caplog.text
+    assert "eve" not in caplog.text and "secret words" not in caplog.text
+    rejected = Problem(id="rejected", what="rejected by Ann: bias", remedy="r")
+    decision = keeper.decide("credit", "1", target).model_copy(update={"problems": (rejected,)})
+    keeper.refused(decision)
+    assert caplog.records[-1].getMessage() == "aims: refused 'credit' 1 to 'champion': rejected"
+
+
 def test_a_policy_broken_from_the_start_refuses_every_move_and_lets_training_go_on(mlflow_store, tmp_path, monkeypatch):
     (tmp_path / "aims.yaml").write_text("gate: [")
     monkeypatch.setenv("AIMS_CONFIG", str(tmp_path / "aims.yaml"))
@@ -335,7 +368,8 @@ def test_without_a_policy_moves_are_refused_with_the_remedy(mlflow_store, tmp_pa
     gated = MlflowClient(mlflow_store, f"aims:{mlflow_store}")
     make_version(gated, "any")
     said = refused(gated.set_registered_model_alias, "any", "whatever", "1")
-    assert ("no policy" in said and "AIMS_CONFIG" in said) or how == "file gone"
+    assert ("no policy" in said or how == "file gone") and "AIMS_CONFIG" in said
+    assert "Correct aims.yaml" not in said
     refused(gated.transition_model_version_stage, "any", "1", "Staging")
     gated.update_model_version("any", "1", "text")
 

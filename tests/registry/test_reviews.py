@@ -401,3 +401,23 @@ def test_where_the_gate_went_away_the_tag_is_taken_back_and_the_entry_written_di
     entry = aims_mlflow.approve("credit", 1, person="Ann")
     assert entry == log_of(mlflow.get_tracking_uri()).read("credit")[-1]
     assert "aims.review" not in client.get_model_version("credit", "1").tags
+
+
+def test_the_only_role_of_a_person_is_taken_and_another_is_refused_at_once(client, version, tmp_path):
+    people = {"Ann": {"logins": ["ann.k"], "roles": ["owner"]}, "Bob": {"roles": ["owner", "validator"]}}
+    policy(tmp_path, people=people)
+    assert aims_mlflow.approve("credit", 1, person="ann.k").role == "owner"
+    assert aims_mlflow.approve("credit", 1, person="Bob").role is None
+    with pytest.raises(InputError, match="did you mean 'validator'"):
+        aims_mlflow.approve("credit", 1, person="Bob", role="validater")
+    assert aims_mlflow.approve("credit", 1, person="Stranger", role="any").role == "any"
+
+
+def test_the_gate_takes_no_waiver_of_what_is_not_there_and_no_wrong_role(client, version, tmp_path):
+    policy(tmp_path, people={"Ann": {"roles": ["owner"]}})
+    gate = keeper(client)
+    good = aims_mlflow.approve("credit", 1, person="Ann", targets="champion")
+    for change, says in (({"role": "boss"}, "may not act as"), ({"controls": ("A.99",)}, "no control")):
+        changed = good.model_copy(update={"nonce": "n", **change})
+        with pytest.raises(InputError, match=says):
+            accept_review(gate, "credit", 1, write_entry(changed), actor=Actor())

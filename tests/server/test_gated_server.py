@@ -63,6 +63,15 @@ def post(running, path, body, method="POST"):
     return requests.request(method, f"{running.uri}/api/2.0/mlflow/{path}", json=body, timeout=30)
 
 
+def test_the_servers_log_names_policy_and_mode_and_each_refusal(gated, running):
+    make_version(gated, "credit-log")
+    with pytest.raises(MlflowException):
+        gated.set_registered_model_alias("credit-log", "champion", "1")
+    said = (running.folder / "server.log").read_text()
+    assert f"the model registry is gated by {running.folder / 'aims.yaml'}, mode enforce" in said
+    assert said.count("aims: refused 'credit-log' 1 to 'champion': the version was not assessed") == 1
+
+
 def test_the_python_client_is_refused_and_allowed(gated, running, monkeypatch):
     version = make_version(gated, "credit-py")
     for call in (

@@ -57,6 +57,9 @@ def version_uri(model: str, version: str | None) -> str:
 @_uri_option
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Also write the decision as JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Also write it as Markdown.")
+@click.option(
+    "--require-guarded", is_flag=True, help="Exit code 2 where no rule guards the target: a typo does not pass."
+)
 @json_option
 @debug_option
 @click.pass_context
@@ -72,6 +75,7 @@ def gate(
     junit: Path | None,
     summary: Path | None,
     *,
+    require_guarded: bool,
     as_json: bool,
 ) -> None:
     """Say whether a version may move; nothing is moved.
@@ -100,7 +104,13 @@ def gate(
     if as_json:
         terminal.say_json(decision.model_dump(mode="json"))
     else:
-        print_decision(decision)
+        print_decision(decision, near=_near(decision, config))
+    if require_guarded and decision.outcome == "not-guarded":
+        close = _near(decision, config)
+        raise InputError(
+            f"nothing guards the move of {decision.model} {decision.version} to {decision.target}",
+            remedy=f"Did you mean {close}?" if close else "'gate' in aims.yaml names what is guarded.",
+        )
     context.exit(exit_code(decision))
 
 
@@ -162,23 +172,51 @@ def promote(
         if error.error_code != "PERMISSION_DENIED":
             raise
         text = str(error.message).removeprefix("PERMISSION_DENIED: ")
+        refused: GateDecision | None = getattr(error, "decision", None)  # a server's comes as text alone
         if as_json:
-            terminal.say_json({"moved": False, "reason": text})
+            said = {"decision": refused.model_dump(mode="json")} if refused else {}
+            terminal.say_json({"moved": False, "reason": text} | said)
         else:
+            if refused:
+                print_decision(refused)
             terminal.say_plain(text, error=True)
-        context.exit(NOT_MET)
+        context.exit(exit_code(refused) if refused else NOT_MET)
     decision = made.decision
     if as_json:
         plain = {"moved": True, "version": made.version, "level": str(made.made_by)}
         terminal.say_json(plain | {"decision": decision.model_dump(mode="json")})
         return
-    print_decision(decision)
-    where = "the server's gate" if made.made_by == "enforced" else "this process alone"
-    terminal.say_plain(f"moved: {decision.model} {decision.version} to {decision.target} (decided by {where})")
+    moved = f"{decision.model} {decision.version} to {decision.target}"
+    if made.made_by == "enforced":
+        terminal.say_plain(f"moved: {moved} (the server's gate let it pass)")
+        _compare(decision)
+        return
+    print_decision(decision, near=_near(decision, config))
+    terminal.say_plain(f"moved: {moved} (decided by a gate in this process)")
 
 
-def print_decision(decision: GateDecision) -> None:
-    """The decision in a line, then what is wanting and what mends it."""
+def _compare(decision: GateDecision) -> None:
+    """Say where the policy here, which did not decide, would have refused what the server let pass."""
+    from aims_mlflow.gate.messages import named
+
+    known = [problem for problem in decision.open_problems if problem.id != "policy"]  # without one there is nothing
+    if decision.outcome == "refuse" and known:
+        why = "; ".join(named(problem) for problem in known)
+        terminal.say_plain(f"note: the policy here is another than the server's, and would refuse it: {why}")
+
+
+def _near(decision: GateDecision, config: Path | None) -> str | None:
+    """The guarded target that may have been meant, where nothing guards the one named."""
+    from aims_mlflow.config import load_settings
+    from aims_mlflow.gate.policy import near, takes_out
+
+    if decision.outcome != "not-guarded" or takes_out(decision.target):
+        return None
+    return near(load_settings(config).declaration, decision.model, decision.target.name)
+
+
+def print_decision(decision: GateDecision, *, near: str | None = None) -> None:
+    """The decision in a line, then what is wanting and what mends it; ``near`` is the guarded target it is like."""
     from aims_mlflow.gate.decision import DecisionOutcome
     from aims_mlflow.gate.messages import one_line
 
@@ -189,11 +227,14 @@ def print_decision(decision: GateDecision) -> None:
         DecisionOutcome.NOT_GUARDED: ("○", "none"),
     }
     symbol, look = looks[decision.outcome]
-    terminal.say(terminal.badge(symbol, one_line(decision), look))
+    close = f" Did you mean {near}?" if near else ""
+    terminal.say(terminal.badge(symbol, one_line(decision) + close, look))
+    if decision.outcome is DecisionOutcome.NOT_GUARDED:
+        return
     if decision.problems:
         made = terminal.table("Id", "Why", "Next")
         lines = [
-            [p.id, f"{p.title + ': ' if p.title else ''}{p.what}", "waived" if p.waived_by else p.remedy]
+            [p.id, f"{p.title + ': ' if p.title else ''}{p.what}", p.waiver or "waived" if p.waived_by else p.remedy]
             for p in decision.problems
         ]
         terminal.rows(made, lines)

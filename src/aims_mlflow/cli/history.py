@@ -174,7 +174,9 @@ def _person(said: Said, reviews: Mapping[str, Review]) -> str:
     if said.person is None:
         return f"{said.digest[:_SHORT]} (in another log)"
     review = reviews.get(said.digest)
-    gone = " (withdrawn since)" if review and review.withdrawn else " (lapsed since)" if review and review.lapsed else ""
+    gone = (
+        " (withdrawn since)" if review and review.withdrawn else " (lapsed since)" if review and review.lapsed else ""
+    )
     return said.person + (f" as {said.role}" if said.role else "") + gone
 
 
@@ -230,19 +232,32 @@ def verify(
 
     All logs, or those of the models named. The anchor file is AIMS_ANCHORS, by default anchors.jsonl in the user's
     folder for state; the gate's own is on the machine it runs on. Exit code 1 where something was cut, altered,
-    removed or rewritten, or where nothing outside MLflow vouches for a log; 2 where it could not be read.
+    removed or rewritten, or where nothing outside MLflow vouches for a log; 2 where there is none, or it could not be
+    read. With --pin 0 where what was found is accepted by it.
     """
     from aims_mlflow.errors import InputError
+    from aims_mlflow.gate.signing import is_public_key
 
     if anchors is not None and not anchors.exists() and not pin:
         raise InputError("there is no such anchor file", where=str(anchors), remedy="--pin starts one.")
+    for key in gate_keys:
+        if not is_public_key(key):
+            raise InputError(
+                f"{key[:60]!r} is no public key", remedy="`aims keygen --show FILE` prints one of a key file."
+            )
+    names = [model.removeprefix("models:/") for model in models]
     with terminal.working("Reading the log"):
-        checked = _log(tracking_uri).verify(models or None, anchors=anchors, gate_keys=gate_keys, pin=pin)
+        checked = _log(tracking_uri).verify(names or None, anchors=anchors, gate_keys=gate_keys, pin=pin)
     if as_json:
         terminal.say_json(checked.model_dump(mode="json") | {"intact": checked.intact})
     else:
         _print_check(checked)
-    context.exit(MET if checked.intact else NOT_MET)
+    if checked.intact and checked.without_log:
+        raise InputError(
+            f"there is no log of {', '.join(repr(name) for name in checked.without_log)}",
+            remedy="Moves of guarded targets, approvals and waivers are logged.",
+        )
+    context.exit(MET if checked.intact or checked.accepted else NOT_MET)
 
 
 def _print_check(checked: LogCheck) -> None:
@@ -251,7 +266,9 @@ def _print_check(checked: LogCheck) -> None:
     if checked.intact:
         terminal.say(terminal.badge("✓", f"Whole: {counted}."))
     else:
-        terminal.say(terminal.badge("✗", f"Not whole: {terminal.counted(len(checked.problems), 'finding')} in {counted}.", "bad"))
+        terminal.say(
+            terminal.badge("✗", f"Not whole: {terminal.counted(len(checked.problems), 'finding')} in {counted}.", "bad")
+        )
         made = terminal.table("Model", "Entry", "What", "Finding", "Next")
         for one in checked.problems:
             where = [one.model or "all", str(one.number or "-"), str(one.damage)]
@@ -262,3 +279,5 @@ def _print_check(checked: LogCheck) -> None:
     if checked.pinned:
         were = "was" if checked.pinned == 1 else "were"
         terminal.say_plain(f"{terminal.counted(checked.pinned, 'line')} {were} added to the anchor file.")
+    if checked.accepted:
+        terminal.say_plain("Accepted: from now on the anchor file is about the log as it is.")

@@ -81,17 +81,23 @@ def reconcile(
 
 
 def _print(result: Reconciliation) -> None:
-    """Findings with what mends them, then what could not be looked at."""
+    """Findings with what mends them, then what could not be looked at, and what the levels mean."""
+    from aims_mlflow.registry.reconcile.findings import LEVELS, WORDS
+
     for finding in result.findings:
         done = "; written into the log" if finding.recorded else ""
         done += f"; aims.status set to {finding.tagged}" if finding.tagged else ""
-        terminal.say_plain(f"{finding.level} {finding.kind}: {finding}{done}\n    next: {finding.remedy}")
+        word = WORDS.get(finding.kind, str(finding.kind))
+        terminal.say_plain(f"{finding.level}, {word}: {finding}{done}\n    next: {finding.remedy}")
     for what in result.unreadable:
         terminal.say_plain(f"could not be looked at: {what}")
-    parts = [f"{len(result.findings)} found in {len(result.models)} models"]
+    parts = [f"{len(result.findings)} found in {terminal.counted(len(result.models), 'model')}"]
     if result.unreadable:
         parts.append(f"{len(result.unreadable)} could not be looked at")
     terminal.say_plain(", ".join(parts))
+    levels = {finding.level for finding in result.findings}
+    if levels:
+        terminal.say_plain("; ".join(f"{level}: {meaning}" for level, meaning in LEVELS.items() if level in levels))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -12,6 +12,10 @@ GATE_TAG = "aims.gate"
 """Of a registered version: the decision for each guarded target, for people and search. No decision rests on it."""
 
 _SHOWN = 3
+_SELF_SAID = frozenset(
+    {"approvals", "assessment", "content", "policy", "prohibited", "rejected", "signature", "unreadable"}
+)
+"""Ids whose problems say in full what they are about."""
 
 
 def refusal(decision: GateDecision) -> str:
@@ -24,14 +28,14 @@ def refusal(decision: GateDecision) -> str:
     shown = [named(p) for p in problems[:_SHOWN]]
     more = f"; {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     where = f"{decision.model} {decision.version} → {decision.target}"
-    return f"AIMS refused: {'; '.join(shown)}{more}. Next: {problems[0].remedy}. ({where})"
+    return f"AIMS refused: {('; '.join(shown) + more).rstrip('.')}. Next: {problems[0].remedy.rstrip('.')}. ({where})"
 
 
 def named(problem: Problem) -> str:
     """The problem with its id and title: what stands in a list of several."""
     if problem.id[0].isupper() or problem.id[0].isdigit():
         return f"{problem.id} {problem.title}".strip() + f": {problem.what}"
-    if problem.id in {"assessment", "content", "signature", "approvals", "rejected", "policy", "unreadable"}:
+    if problem.id in _SELF_SAID:
         return problem.what
     return f"{problem.id.replace('_', ' ')}: {problem.what}"
 

@@ -49,6 +49,12 @@ _PASSED_OVER = {"Mn", "Me", "Cf", "Cc"}
 _OUT_OF_SERVICE = {"none", "archived"}
 
 
+class ProhibitedError(ConfigError):
+    """The policy is clear, and says that the system may not be put into use at all."""
+
+    error_code = "PROHIBITED"
+
+
 @dataclass(frozen=True)
 class Guard:
     """What applies to one move."""
@@ -204,10 +210,13 @@ def _pattern(pattern: str) -> str:
 
 def _guard(policy: GatePolicy, rule: GateRule, system_risk: RiskClass) -> Guard:
     risk = rule.risk_class or system_risk
+    if RiskClass.PROHIBITED in (risk, system_risk):
+        raise ProhibitedError(
+            "a system of risk class 'prohibited' may not be put into use",
+            remedy="If it is not prohibited, correct system.risk_class in aims.yaml.",
+        )
     name = rule.profile
     if name is None:
-        if risk is RiskClass.PROHIBITED:
-            raise ConfigError("a system of risk class 'prohibited' may not be put into use")
         if risk is RiskClass.UNCLASSIFIED:
             raise ConfigError(
                 "the risk class is not declared, so no profile of the gate applies",

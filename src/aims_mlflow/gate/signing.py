@@ -126,6 +126,17 @@ def is_signed_by(public: str, content: bytes, signature: str) -> bool:
     return True
 
 
+def is_public_key(text: str) -> bool:
+    """Whether it is a public key as ``SigningKey.public`` gives it."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(text.removeprefix(_PREFIX), validate=True))
+    except (ValueError, binascii.Error):
+        return False
+    return text.startswith(_PREFIX)
+
+
 def key_id(public: str) -> str:
     """A short name of a public key: 16 hex digits of its SHA-256."""
     return hashlib.sha256(public.encode()).hexdigest()[:16]

@@ -22,6 +22,11 @@ from aims_mlflow.evidence.base import Record, Sha256, UtcTime, canonical_json
 from aims_mlflow.gate.signing import SigningKey, is_signed_by
 
 VARIABLE = "AIMS_ANCHORS"
+COPIED = (
+    f"If another copy of this database wrote to this file, give the copy an {VARIABLE} of its own, and take the log as"
+    " it is with `aims verify --pin`."
+)
+"""What else may be the matter where file and log disagree: a copy has the same logs, and goes on with them."""
 
 
 class Anchor(Record):

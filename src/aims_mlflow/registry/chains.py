@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.gate.entries import Entry, name_after, read_link
+from aims_mlflow.registry.anchors import COPIED
 from aims_mlflow.registry.records import NEXT, SEGMENT, Records, slot
 
 _RESTORE = "Restore MLflow's backup. `aims verify` says what is broken."
@@ -113,7 +114,8 @@ def check_heads(chain: Chain, heads: Mapping[int, str], file: str) -> None:
     for number, digest in sorted(heads.items()):
         if number > len(chain.digests):
             what = f"the log ends at entry {len(chain.digests)}, and the anchor file knows entry {max(heads)}"
-            raise EvidenceError(what, where=f"{named}, anchor file {file}", remedy=_RESTORE)
+            raise EvidenceError(what, where=f"{named}, anchor file {file}", remedy=f"{_RESTORE} {COPIED}")
         if chain.digests[number - 1] != digest:
             what = "the log was rewritten: an entry is not the one the anchor file knows"
-            raise EvidenceError(what, where=f"{named}, entry {number}, anchor file {file}", remedy=_RESTORE)
+            where = f"{named}, entry {number}, anchor file {file}"
+            raise EvidenceError(what, where=where, remedy=f"{_RESTORE} {COPIED}")

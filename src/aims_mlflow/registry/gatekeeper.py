@@ -15,7 +15,7 @@ from aims_mlflow.config import Settings
 from aims_mlflow.config.gate import GateMode
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
 from aims_mlflow.evidence import now
-from aims_mlflow.gate.decision import LOG_AWAY, LOG_BROKEN, DecisionOutcome, GateDecision, Problem, decide
+from aims_mlflow.gate.decision import DecisionOutcome, GateDecision, Problem, decide
 from aims_mlflow.gate.entries import (
     MAX_CHARS,
     Actor,
@@ -27,7 +27,8 @@ from aims_mlflow.gate.entries import (
     Target,
     write_entry,
 )
-from aims_mlflow.gate.messages import refusal
+from aims_mlflow.gate.messages import named, refusal
+from aims_mlflow.gate.outcome import LOG_AWAY, LOG_BROKEN
 from aims_mlflow.registry.anchors import state_directory, store_name
 from aims_mlflow.registry.facts import Reading, VersionReader
 from aims_mlflow.registry.keys import gate_key
@@ -108,7 +109,7 @@ class Gatekeeper:
         facts = reading.facts
         if policy.broken:
             what = f"the gate's policy cannot be used: {policy.broken}"[:400]
-            problem = Problem(id="policy", what=what, remedy="Correct aims.yaml; `aims check` lists every mistake")
+            problem = Problem(id="policy", what=what, remedy=policy.remedy)
             mode = policy.mode(facts.model, target) or GateMode.ENFORCE
             common = {"at": at, "model": facts.model, "version": facts.version, "target": target}
             return GateDecision(outcome=DecisionOutcome.REFUSE, mode=mode, problems=(problem,), **common), None
@@ -203,10 +204,23 @@ class Gatekeeper:
                     return do()
                 if unknown:
                     raise
+                self._tell_refused(model, version, target, f"the gate could not decide ({type(error).__name__})")
                 raise fault(error, f"{model} {version} → {target}") from error
             if decision is not None and decision.refused:
-                raise denied(refusal(decision), decision)
+                raise self.refused(decision)
             return self._made(entry, do)
+
+    def refused(self, decision: GateDecision) -> Exception:
+        """The error of a decision that refuses; a server also says it in its own log, for who runs it."""
+        problem = decision.open_problems[0]
+        # What is said of approvals and rejections names people, and quotes them.
+        first = problem.id if problem.id in {"approvals", "rejected"} else named(problem)
+        self._tell_refused(decision.model, decision.version, decision.target, first)
+        return denied(refusal(decision), decision)
+
+    def _tell_refused(self, model: str, version: str | int, target: Target, why: str) -> None:
+        if self.level is Level.ENFORCED:
+            _log.warning("aims: refused %r %s to %r: %s", model, version, str(target), why)
 
     def _write_ahead(
         self, made: _Move, from_version: str | Callable[[], str | None] | None, policy: Policy
@@ -295,7 +309,7 @@ class Gatekeeper:
         except Exception as error:  # noqa: BLE001  (whether it passes is decided already)
             _log.warning("aims: a decision on %s was not logged (%s)", decision.model, type(error).__name__)
         if decision.refused:
-            raise denied(refusal(decision))
+            raise self.refused(decision)
         return self._made(entry, do)
 
     def renamed(self, model: str, new_name: str, actor: Actor, do: Callable[[], _T]) -> _T:
@@ -462,7 +476,7 @@ def fault(error: Exception, what: str) -> Exception:
     """A refusal because the gate itself could not do its work."""
     if isinstance(error, AimsError):
         remedy = error.remedy.rstrip(".") or "look into the log of the server"
-        return denied(f"AIMS refused: {error.message}. Next: {remedy}. ({what})")
+        return denied(f"AIMS refused: {error.message.rstrip('.')}. Next: {remedy}. ({what})")
     return denied(
         f"AIMS refused: the gate could not decide ({type(error).__name__}). Next: look into the log of the server. "
         f"({what})"

@@ -13,8 +13,8 @@ from aims_mlflow.attach.tags import LOOK_FIRST, MODEL_TAGS, RUN_TAGS, short_dige
 from aims_mlflow.config import RiskClass
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evaluate import ATTENTION
-from aims_mlflow.gate.decision import CLOCKS_DIFFER
 from aims_mlflow.gate.messages import GATE_TAG
+from aims_mlflow.gate.outcome import CLOCKS_DIFFER
 from aims_mlflow.gate.policy import plain_name
 from aims_mlflow.gate.statement import TAG, Held, Statement, read_statement
 

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 

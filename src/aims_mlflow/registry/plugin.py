@@ -37,6 +37,8 @@ GATED = (
 _inside = threading.local()
 _classes: dict[type, type] = {}
 _classes_guard = threading.Lock()
+_announced: list[bool] = []
+"""Whether the worker said by which policy it is gated."""
 
 
 def build(store_uri: str, tracking_uri: str | None = None) -> Any:
@@ -45,7 +47,30 @@ def build(store_uri: str, tracking_uri: str | None = None) -> Any:
     Raises:
         MlflowException: INVALID_PARAMETER_VALUE where the URI names no registry MLflow knows.
     """
+    _announce()
     return gated(plain_store(store_uri, tracking_uri), tracking_uri)
+
+
+def _announce() -> None:
+    """Say once in the log of a server's worker by which policy it is gated."""
+    from aims_mlflow.registry.gatekeeper import in_server
+
+    if not in_server() or _announced:
+        return
+    _announced.append(True)
+    from aims_mlflow.config import load_settings
+
+    try:
+        settings = load_settings()
+    except AimsError as error:
+        _log.warning("aims: the model registry is gated, and its policy cannot be used: %s", error)
+        return
+    policy = settings.declaration.gate
+    if policy is None:
+        _log.warning("aims: the model registry is gated, and has no policy (%s): moves are refused", settings.path)
+        return
+    modes = sorted({str(rule.mode or policy.mode) for rule in policy.guarded} or {str(policy.mode)})
+    _log.warning("aims: the model registry is gated by %s, mode %s", settings.path, " and ".join(modes))
 
 
 def plain_store(store_uri: str, tracking_uri: str | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from aims_mlflow.config import Declaration, Settings, find_config, load_settings
 from aims_mlflow.config.gate import GateMode
-from aims_mlflow.config.settings import FILE_NAME
+from aims_mlflow.config.settings import FILE_NAME, VARIABLE
 from aims_mlflow.errors import AimsError, ConfigError
 from aims_mlflow.gate.entries import Target
 from aims_mlflow.gate.policy import guard_of, is_named, takes_out
+
+_log = logging.getLogger("aims_mlflow")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Policy:
     """As it is; while the file is broken, the last one that was read, which still says what is guarded."""
     broken: str = ""
     """What is wrong with the file; empty where nothing is."""
+    remedy: str = "Correct aims.yaml; `aims check` lists every mistake"
+    """What mends a broken file."""
     known: bool = True
     """False where the file is broken and no policy was read before it broke."""
 
@@ -79,14 +84,23 @@ class PolicyWatch:
             path, mark = None, ("absent", str(error))
         with self._lock:
             if mark != self._seen:
-                self._policy = self._read(path, mark)
+                self._policy, first = self._read(path, mark), self._seen is None
                 self._seen = mark
+                self._tell(first=first)
             return self._policy
+
+    def _tell(self, *, first: bool) -> None:
+        """Say in the process's log that the policy broke or was read again: moves may be decided otherwise now."""
+        if self._policy.broken:
+            _log.warning("aims: guarded moves are refused, the gate's policy cannot be used: %s", self._policy.broken)
+        elif not first:
+            _log.warning("aims: the gate's policy was read again: its file changed")
 
     def _read(self, path: Path | None, mark: tuple[object, ...]) -> Policy:
         before = self._policy
         if mark[0] == "absent":
-            return Policy(before.declaration, f"{FILE_NAME} cannot be found or read", known=before.known)
+            what, remedy = f"{FILE_NAME} cannot be found or read", f"Put {FILE_NAME} back, or name it with {VARIABLE}"
+            return Policy(before.declaration, what, remedy, known=before.known)
         try:
             return Policy(load_settings(path).declaration if path else Declaration())
         except AimsError as error:

@@ -11,7 +11,7 @@ from aims_mlflow.errors import AimsError, EvidenceError, InputError
 from aims_mlflow.evidence import now
 from aims_mlflow.gate.decision import DecisionOutcome, GateDecision, Problem
 from aims_mlflow.gate.entries import Target
-from aims_mlflow.gate.messages import GATE_TAG, gate_tag, refusal
+from aims_mlflow.gate.messages import GATE_TAG, gate_tag
 from aims_mlflow.gate.policy import (
     demands_signature,
     guarded_targets,
@@ -390,7 +390,7 @@ class GatedVerbs:
         problem = Problem(
             id="policy",
             what=f"the gate's policy cannot be used: {policy.broken}"[:400],
-            remedy="Correct aims.yaml; `aims check` lists every mistake",
+            remedy=policy.remedy,
         )
         decision = GateDecision(
             at=now(),
@@ -401,7 +401,7 @@ class GatedVerbs:
             mode=GateMode.ENFORCE,
             problems=(problem,),
         )
-        return denied(refusal(decision))
+        return self.gate.refused(decision)
 
 
 class _OwnError(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evidence.base import Record, UtcTime, now
 from aims_mlflow.gate.entries import Entry, Level, ReviewEntry, name_after, read_entry, write_entry
-from aims_mlflow.registry.anchors import Anchor, Anchored, AnchorFile, AnchorLines, is_firm, store_name
+from aims_mlflow.registry.anchors import VARIABLE, Anchor, Anchored, AnchorFile, AnchorLines, is_firm, store_name
 from aims_mlflow.registry.records import NEXT, SEGMENT, Mapping, Records, hashed, slot, workspace
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class LogCheck(Record):
     notes: tuple[str, ...] = ()
     pinned: int = 0
     """Lines added to the anchor file."""
+    accepted: bool = False
+    """Whether what is wrong was accepted: from now on the anchor file is about the log as it is."""
+    without_log: tuple[str, ...] = ()
+    """Models that were named and have none."""
 
     @property
     def intact(self) -> bool:
@@ -77,7 +81,10 @@ class LogCheck(Record):
         return not self.problems
 
 
-_RESTORE = "Restore MLflow's backup, or accept the log as it is with `aims verify --pin` once someone has looked"
+_COPIED = f"Another copy of this database may have written to this anchor file: give each an {VARIABLE} of its own"
+_RESTORE = (
+    "Restore MLflow's backup, or accept the log as it is with `aims verify --pin` once someone has looked. " + _COPIED
+)
 _BROKEN = "Restore MLflow's backup: until then the gate refuses what rests on this log"
 
 
@@ -131,8 +138,15 @@ def verify(
         DeliveryError: MLflow or the anchor file cannot be read, or, with ``pin``, not written.
     """
     wanted = None if models is None else set(models)
-    file = AnchorFile(anchors) if anchors is not None else AnchorFile(log.anchors.path)
-    return _Verification(log, file, file.read(), wanted, gate_keys).run(named=anchors is not None, pin=pin)
+
+    def check(*, pin: bool) -> LogCheck:
+        file = AnchorFile(anchors) if anchors is not None else AnchorFile(log.anchors.path)
+        return _Verification(log, file, file.read(), wanted, gate_keys).run(named=anchors is not None, pin=pin)
+
+    found = check(pin=pin)
+    if found.pinned and not found.intact:
+        found = found.model_copy(update={"accepted": check(pin=False).intact})
+    return found
 
 
 class _Verification:
@@ -157,9 +171,9 @@ class _Verification:
     def run(self, *, named: bool, pin: bool) -> LogCheck:
         root = self._root(named=named)
         if self.lines.broken:
-            what = (
-                f"{len(self.lines.broken)} lines of the anchor file cannot be read or were altered, the first is line"
-            )
+            many = len(self.lines.broken)
+            lines = f"{many} line{'s' if many > 1 else ''} of the anchor file"
+            what = f"{lines} cannot be read or {'were' if many > 1 else 'was'} altered, the first is line"
             self._problem(Damage.ANCHORS, f"{what} {self.lines.broken[0]}", remedy=f"Look into {self.file.path}")
         found: list[_Read] = []
         held: dict[str, Anchored] = {}
@@ -176,9 +190,8 @@ class _Verification:
                 self.notes += read.notes
         pinned = self._pin(root, found, held) if pin and root is not None else 0
         kept = [read for read in found if read.length]
-        if self.wanted:
-            for name in sorted(self.wanted - {read.name for read in kept}):
-                self.notes.append(f"{name}: has no log")
+        without = sorted((self.wanted or set()) - {str(read.name) for read in kept})
+        self.notes += [f"{name}: has no log" for name in without]
         return LogCheck(
             at=now(),
             store=self.store,
@@ -188,6 +201,7 @@ class _Verification:
             problems=tuple(self.problems),
             notes=tuple(self.notes),
             pinned=pinned,
+            without_log=tuple(without),
         )
 
     def _problem(self, damage: Damage, what: str, *, remedy: str, model: str | None = None) -> None:
@@ -314,7 +328,7 @@ class _Verification:
             read.notes.append(f"{read.name}: {held.superseded} older anchors no longer count, the log was accepted")
         if held and held.conflicting:
             what = f"the anchor file gives entry {held.conflicting[0]} two digests"
-            read.problem(Damage.ANCHORS, what, held.conflicting[0], f"Look into {self.file.path}")
+            read.problem(Damage.ANCHORS, what, held.conflicting[0], f"{_COPIED}. Look into {self.file.path}")
         if read.length and not heads:
             if pin:
                 read.notes.append(f"{read.name}: nothing outside MLflow vouches for what was written before now")
@@ -323,7 +337,9 @@ class _Verification:
                 remedy = "Give the anchor file of the gate's machine with --anchors, or start one with --pin"
                 read.problem(Damage.UNANCHORED, what, None, remedy)
         elif heads and max(heads) < read.length:
-            read.notes.append(f"{read.name}: the last {read.length - max(heads)} entries are not in the anchor file")
+            more = read.length - max(heads)
+            last = f"last {more} entries are" if more > 1 else "last entry is"
+            read.notes.append(f"{read.name}: the {last} not in the anchor file")
 
     def _displaced(self, read: _Read, mappings: dict[str, list[Mapping]]) -> None:
         """Whether the model's log is the one the list names."""

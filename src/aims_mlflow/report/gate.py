@@ -74,7 +74,7 @@ def _target(decision: GateDecision) -> TargetView:
         label = _BROKEN
     elif decision.outcome is DecisionOutcome.REFUSE and not decision.refused:
         label = _OBSERVED
-    wanting = [f"{named(p)} (waived)" if p.waived_by else named(p) for p in decision.problems]
+    wanting = [f"{named(p)} ({p.waiver or 'waived'})" if p.waived_by else named(p) for p in decision.problems]
     approved = f"Approved by {', '.join(decision.approved_by)}." if decision.approved_by else ""
     why = " ".join(filter(None, [f"{'; '.join(wanting)}." if wanting else "", approved])) or "Nothing is wanting."
     until = f"{decision.valid_until:%Y-%m-%d}" if decision.valid_until else ""

@@ -13,11 +13,16 @@ class Kind(StrEnum):
     """What does not agree."""
 
     BYPASSED = "bypassed"
-    """The registry stands otherwise than the last move in the log left it."""
+    """Not in the log: the registry stands otherwise than the last move in the log left it.
+
+    It went past the gate, or was made before it was guarded.
+    """
     NOT_MADE = "not-made"
     """A move was decided and written down, and the registry stands as before it."""
     LAPSED = "lapsed"
-    """What serves would be refused now."""
+    """What serves was allowed once, and would be refused now."""
+    NEVER_VALID = "never-valid"
+    """What serves would be refused now, and no move in the log was ever allowed."""
     UNASSESSED = "unassessed"
     """No assessment."""
     CHANGED = "changed"
@@ -28,6 +33,21 @@ class Kind(StrEnum):
     """The log is broken, or other than the anchor file knows it."""
     RUNNING = "running"
     """A run that was never ended."""
+
+
+WORDS = {
+    Kind.BYPASSED: "not in the log",
+    Kind.NOT_MADE: "not made",
+    Kind.NEVER_VALID: "never valid",
+    Kind.RUNNING: "left running",
+}
+"""What people read, where it is more than the kind's own word."""
+LEVELS = {
+    Level.ENFORCED: "a server's gate decided, which binds everyone",
+    Level.ADVISED: "the process that made the move decided, which binds no other",
+    Level.DETECTED: "no gate decided, it was only found afterwards",
+}
+"""What the levels mean of a finding."""
 
 
 class Discrepancy(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from aims_mlflow.api.policies import Config
@@ -14,7 +15,7 @@ from aims_mlflow.config.gate import GateMode
 from aims_mlflow.errors import AimsError, ConfigError, DeliveryError, EvidenceError, InputError
 from aims_mlflow.evidence.base import now
 from aims_mlflow.gate.decision import DecisionOutcome, GateDecision
-from aims_mlflow.gate.entries import Level
+from aims_mlflow.gate.entries import Level, MoveEntry, Target
 from aims_mlflow.gate.messages import named
 from aims_mlflow.gate.policy import policy_sha256
 from aims_mlflow.gate.statement import TAG
@@ -24,6 +25,7 @@ from aims_mlflow.registry.policies import Policy
 from aims_mlflow.registry.reconcile import checking
 from aims_mlflow.registry.reconcile.findings import Discrepancy, Kind, Reconciliation
 from aims_mlflow.registry.reconcile.reading import ModelView, is_prompts, model_names, standing_of
+from aims_mlflow.registry.reconcile.remedies import mending, removal
 from aims_mlflow.registry.reconcile.standing import Difference, LogState
 from aims_mlflow.registry.reconcile.watch import SETTLED, Watch, held_at, watching_gatekeeper, words
 from aims_mlflow.registry.records import KIND, KIND_TAG
@@ -186,7 +188,7 @@ class _Sweep:
                     continue
                 self.unreadable.append(f"{name}: its log changes faster than it can be read")
                 return seen
-            self.findings += [_differing(name, one, recorded=self.fix_log) for one in found]
+            self.findings += [_differing(seen, one, recorded=self.fix_log) for one in found]
             return seen
 
     # versions
@@ -200,6 +202,8 @@ class _Sweep:
             level = entry.entry.level if entry else Level.DETECTED
             if all(str(v.version) != version for v in seen.versions):
                 what, remedy = "the version does not exist any more", f"Remove the {target.kind}"
+                if target.kind == "alias":
+                    remedy = removal(seen.name, target.name)
                 about = {"model": seen.name, "version": version, "target": target}
                 self._found(Kind.CHANGED, level, what, remedy, **about)
                 continue
@@ -209,7 +213,7 @@ class _Sweep:
                 self.unreadable.append(f"{seen.name} {version} → {target}: {type(error).__name__}")
                 continue
             if decision.outcome is DecisionOutcome.REFUSE:
-                self._refused(decision, level)
+                self._refused(decision, level, once=_was_allowed(seen, version, target))
         exist = {str(v.version) for v in seen.versions}
         for version in sorted({version for _, version in held} & exist, key=int):
             reading = self.keeper.reader.read(seen.name, version, self.policy.trusted_keys)
@@ -217,15 +221,16 @@ class _Sweep:
                 self._in_full(seen, reading, version)
         return {version for _, version in held}
 
-    def _refused(self, decision: GateDecision, level: Level) -> None:
+    def _refused(self, decision: GateDecision, level: Level, *, once: bool) -> None:
         problems = decision.open_problems
         ids = {p.id for p in problems}
-        kind, status = Kind.LAPSED, None
+        refused = Kind.LAPSED if once else Kind.NEVER_VALID
+        kind, status = refused, None
         if "content" in ids:
             kind, status = Kind.CHANGED, "stale"
         elif "assessment" in ids:
             unassessed = decision.statement_sha256 is None
-            kind = Kind.UNASSESSED if unassessed else Kind.LAPSED
+            kind = Kind.UNASSESSED if unassessed else refused
             status = "not-assessed" if unassessed else "stale"
         would = "would be refused now" if decision.mode is GateMode.ENFORCE else "would be refused now, and is observed"
         more = f"; {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
@@ -322,7 +327,7 @@ class _Sweep:
                 Kind.RUNNING,
                 Level.DETECTED,
                 f"left RUNNING for {hours} hours (begun {began:%Y-%m-%d %H:%M} UTC)",
-                "End it, with the status it deserves: mlflow.MlflowClient().set_terminated(RUN, 'KILLED')",
+                f"End it as it deserves: mlflow.MlflowClient().set_terminated({run.info.run_id!r}, 'KILLED')",
                 run_id=run.info.run_id,
             )
 
@@ -343,13 +348,21 @@ def _is_prompt(seen: ModelView) -> bool:
     return not seen.entries and is_prompts(seen.versions)
 
 
-def _differing(model: str, one: Difference, *, recorded: bool) -> Discrepancy:
+def _was_allowed(seen: ModelView, version: str, target: Target) -> bool:
+    """Whether the log has a move of the version to the target that was allowed."""
+    moves = [e for e in seen.entries if isinstance(e, MoveEntry) and e.version == version]
+    allowed = [e for e in moves if e.outcome in {"allow", "allow-by-waiver"}]
+    return any((e.target.kind, e.target.name.casefold()) == (target.kind, target.name.casefold()) for e in allowed)
+
+
+def _differing(seen: ModelView, one: Difference, *, recorded: bool) -> Discrepancy:
     """A difference between registry and log as a finding."""
-    move, note = one.not_made, ""
+    model, move = seen.name, one.not_made
+    steps = [mending(seen.name, one)] if seen.exists and not one.gone else []
     if not recorded:
-        note = ", or put into the log that it was not made" if move else ", or put it on record"
-        note += " with `aims reconcile --fix-log`"
-    do = "Make the move again with `aims promote`" if move else "Put it back as it was"
+        puts = "writes into the log that it was not made" if move else "puts it on record"
+        steps.append(f"`aims reconcile {quote(model)} --fix-log` {puts}")
+    steps.append(f"`aims history {quote(model)}` shows what was decided")
     return Discrepancy(
         kind=Kind.NOT_MADE if move else Kind.BYPASSED,
         level=move.level if move else Level.DETECTED,
@@ -357,7 +370,7 @@ def _differing(model: str, one: Difference, *, recorded: bool) -> Discrepancy:
         version=move.version if move else one.version,
         target=move.target if move else one.target,
         what=words(one, model),
-        remedy=f"{do}{note}; `aims history {model}` shows what was decided",
+        remedy="; ".join(step for step in steps if step),
         recorded=recorded,
     )
 

@@ -109,6 +109,10 @@ class Watch:
         return self.keeper.log.append(draft, after=known)
 
 
+_UNGUARDED = "it went past the gate, or was made before it was guarded"
+_SINCE = "it went past the gate, or was changed while nothing guarded it"
+
+
 def words(difference: Difference, model: str) -> str:
     """What does not agree, in one sentence without a full stop."""
     target, move = difference.target, difference.not_made
@@ -116,14 +120,17 @@ def words(difference: Difference, model: str) -> str:
         to = "the removal of" if move.version is None else f"the move of version {move.version} to"
         return f"{to} {move.target} (entry {move.number}) was not carried out, or was undone past the gate"
     if target.kind == "registration":
-        return f"version {difference.version} of {model} was made past the gate"
+        return f"the making of version {difference.version} of {model} is not in the log: {_UNGUARDED}"
     if target.kind == "stage":
         now_there = "was deleted" if difference.gone else f"stands in stage {target.name}"
-        said = f"the log's last move left it in {difference.said}" if difference.said else "no move in the log says so"
-        return f"version {difference.version} {now_there}, and {said}"
+        if difference.said is None:
+            return f"version {difference.version} {now_there}, which is not in the log: {_UNGUARDED}"
+        said = f"the log's last move left it in {difference.said}"
+        return f"version {difference.version} {now_there}, and {said}: {_SINCE}"
     now_there = f"names version {difference.version}" if difference.version else "names no version"
-    said = f"the log's last move set it to {difference.said}" if difference.said else "no move in the log says so"
-    return f"alias {target.name} {now_there}, and {said}"
+    if difference.said is None:
+        return f"alias {target.name} {now_there}, which is not in the log: {_UNGUARDED}"
+    return f"alias {target.name} {now_there}, and the log's last move set it to {difference.said}: {_SINCE}"
 
 
 def held_at(seen: ModelView, policy: Policy) -> list[tuple[Target, str]]:

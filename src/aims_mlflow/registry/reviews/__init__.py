@@ -6,10 +6,10 @@ sent through it, so that the server's login says who it was.
 
 from __future__ import annotations
 
-from aims_mlflow.gate.decision import BREAK_GLASS_DAYS
+from aims_mlflow.gate.outcome import BREAK_GLASS_DAYS
 from aims_mlflow.registry.reviews.accepting import accept_review
 from aims_mlflow.registry.reviews.drafts import Until, moment
-from aims_mlflow.registry.reviews.saying import approve, break_glass, reject, waive, withdraw
+from aims_mlflow.registry.reviews.saying import approve, break_glass, notes_on, reject, waive, withdraw, withdrawn_by
 
 __all__ = [
     "BREAK_GLASS_DAYS",
@@ -18,7 +18,9 @@ __all__ = [
     "approve",
     "break_glass",
     "moment",
+    "notes_on",
     "reject",
     "waive",
     "withdraw",
+    "withdrawn_by",
 ]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aims_mlflow.config.gate import GatePerson
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence.base import now
-from aims_mlflow.gate.decision import CLOCKS_DIFFER
 from aims_mlflow.gate.entries import Actor, Entry, Identity, ReviewEntry, read_entry
+from aims_mlflow.gate.outcome import CLOCKS_DIFFER
+from aims_mlflow.registry.reviews.allowed import check_controls, person_of, role_of
 from aims_mlflow.registry.reviews.drafts import check_draft, content_of, is_same, write_to
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def accept_review(gate: Gatekeeper, model: str, version: str | int, text: str, *
         update = {"at": at, "actor": actor, "level": gate.level, "signature": None, "key": None}
         draft = draft.model_copy(update=update)
     check_draft(draft, at)
+    if draft.decision != "withdraw":
+        role_of(draft.person, draft.role, policy.declaration)
+        check_controls(draft.controls, policy.declaration)
     entries = gate.log.read(model, fresh=True)
     same = next((e for e in entries if isinstance(e, ReviewEntry) and is_same(e, draft)), None)
     if same is not None:
@@ -81,24 +85,15 @@ def _parsed(text: str) -> ReviewEntry:
 
 
 def _by_own_key(draft: ReviewEntry, people: Mapping[str, GatePerson]) -> bool:
-    known = people.get(str(_person(draft.person, people)))
+    known = people.get(str(person_of(draft.person, people)))
     return known is not None and known.key is not None and known.key == draft.key and draft.is_signed()
-
-
-def _person(name: str, people: Mapping[str, GatePerson]) -> str | None:
-    """The person of the policy who has the name, or the login; None where there is none."""
-    plain = name.strip().casefold()
-    for person, known in people.items():
-        if plain == person.casefold() or plain in {login.casefold() for login in known.logins}:
-            return person
-    return None
 
 
 def _same_person(one: str, other: str, people: Mapping[str, GatePerson]) -> bool:
     if one.strip().casefold() == other.strip().casefold():
         return True
-    known = _person(one, people)
-    return known is not None and known == _person(other, people)
+    known = person_of(one, people)
+    return known is not None and known == person_of(other, people)
 
 
 def _check_sender(actor: Actor, person: str, people: Mapping[str, GatePerson]) -> None:

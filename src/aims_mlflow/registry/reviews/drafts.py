@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence.base import now
-from aims_mlflow.gate.decision import BREAK_GLASS_DAYS
 from aims_mlflow.gate.entries import Level, ReviewEntry, write_entry
+from aims_mlflow.gate.outcome import BREAK_GLASS_DAYS
 from aims_mlflow.registry.acting import acting
 from aims_mlflow.registry.log import TransitionLog
 
@@ -126,6 +126,8 @@ def check_draft(draft: ReviewEntry, at: datetime) -> None:
         InputError: it does not.
     """
     _check_named(draft.person)
+    if draft.decision != "withdraw":  # what was said under such a name can be taken back
+        _check_filled_in(draft)
     if draft.decision in {"waive", "break-glass", "reject"} and not (draft.reason or "").strip():
         raise InputError(f"a {_NAMES[draft.decision]} needs a reason", remedy="Give one with --reason.")
     if draft.decision == "waive" and not draft.controls:
@@ -141,6 +143,26 @@ def check_draft(draft: ReviewEntry, at: datetime) -> None:
         )
     if draft.decision == "withdraw" and draft.withdraws is None:
         raise InputError("a withdrawal needs the entry it takes back")
+
+
+_EXAMPLES = {
+    "person": {"NAME", "ANOTHER", "PERSON", "YOUR NAME"},
+    "role": {"ROLE"},
+    "reason": {"REASON", "WHY"},
+}
+"""What stands for the words to be filled in, in messages and examples."""
+
+
+def _check_filled_in(draft: ReviewEntry) -> None:
+    """See that nothing of an example was left as it stood.
+
+    Raises:
+        InputError: something was.
+    """
+    for field, examples in _EXAMPLES.items():
+        said = str(getattr(draft, field) or "").strip()
+        if said and (said.strip("<>[]{}") in examples or not any(letter.isalnum() for letter in said)):
+            raise InputError(f"{said[:40]!r} is no {field}", remedy=f"Fill in --{field}.")
 
 
 _NAMES = {

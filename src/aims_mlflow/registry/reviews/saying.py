@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aims_mlflow.errors import AimsError, EvidenceError, InputError
+from aims_mlflow.config import Settings, load_settings
+from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
 from aims_mlflow.gate.entries import Entry, ReviewEntry, write_entry
 from aims_mlflow.gate.signing import own_key
 from aims_mlflow.registry.facts import VersionReader
@@ -13,8 +15,11 @@ from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.marks import REVIEW_TAG
 from aims_mlflow.registry.moving import version_of
 from aims_mlflow.registry.probing import is_gated
+from aims_mlflow.registry.reviews.allowed import check_controls, role_of, unguarded
 from aims_mlflow.registry.reviews.drafts import Decision, Until, content_of, draft_of, is_same, said_by, texts, write_to
 from aims_mlflow.registry.standing import refresh
+
+_log = logging.getLogger("aims_mlflow")
 
 
 def approve(
@@ -34,7 +39,7 @@ def approve(
         model: Name of the registered model, or ``models:/name/version``, ``models:/name@alias``.
         version: Its number, where ``model`` is a name.
         person: Who approves.
-        role: In what role.
+        role: In what role; None: the only one the policy gives the person, where it gives one.
         reason: Why, for the record.
         targets: Aliases, stages or models it is for; empty: all.
         valid_until: When it ends; None: the policy says.
@@ -44,7 +49,7 @@ def approve(
         The entry in the log.
 
     Raises:
-        InputError: nobody is named, or the version was never assessed.
+        InputError: nobody is named, the policy knows the person in other roles, or the version was never assessed.
         EvidenceError: the log is broken.
         DeliveryError: MLflow or the anchor file cannot be written.
         MlflowException: there is no such version, or the registry's gate refuses the entry.
@@ -100,7 +105,7 @@ def waive(
         tracking_uri: MLflow's tracking store; None: the one MLflow itself would use.
 
     Raises:
-        InputError: as ``approve``, and where controls, reason or end are missing.
+        InputError: as ``approve``, and where controls, reason or end are missing, or there is no such control.
         EvidenceError, DeliveryError, MlflowException: as ``approve``.
     """
     said = said_by(person, role, reason, targets, valid_until) | {"controls": texts(controls)}
@@ -197,10 +202,41 @@ def _record(
 ) -> ReviewEntry:
     any_content = "sha256:" + "0" * 64
     draft_of(decision, "model", "1", said, any_content)  # what is wrong with the words is said before MLflow is asked
+    settings = _settings()
+    said = {**said, "role": role_of(said["person"], said["role"], settings.declaration)}
+    check_controls(said.get("controls", ()), settings.declaration, settings.folder)
     client = _client(tracking_uri)
     name, number = _version(client, model, version)
     draft = draft_of(decision, name, number, said, _reviewed_content(client, name, number, tracking_uri))
     return _sent(client, TransitionLog(client, key=own_key()), draft)
+
+
+def _settings() -> Settings:
+    """The declaration here; a review is also taken where it is broken, for the gate's own is what counts."""
+    try:
+        return load_settings()
+    except ConfigError as error:
+        _log.warning("aims: the review is not held against the policy here: %s", error.message)
+        return load_settings({})
+
+
+def notes_on(entry: ReviewEntry) -> list[str]:
+    """What whoever said it may not have meant: targets that no rule of the policy here guards."""
+    return unguarded(entry.model, entry.targets, _settings().declaration)
+
+
+def withdrawn_by(entry: ReviewEntry, *, tracking_uri: str | None = None) -> ReviewEntry | None:
+    """The entry a withdrawal takes back; None where the log cannot be read.
+
+    Args:
+        entry: The withdrawal.
+        tracking_uri: MLflow's tracking store; None: the one MLflow itself would use.
+    """
+    try:
+        found = TransitionLog(_client(tracking_uri)).read(entry.model, fresh=True)
+    except AimsError:
+        return None
+    return next((e for e in found if isinstance(e, ReviewEntry) and e.digest == entry.withdraws), None)
 
 
 def _client(tracking_uri: str | None) -> Any:
