@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evidence.base import Record, UtcTime, now
-from aims_mlflow.gate.entries import Entry, Level, ReviewEntry, name_after, read_entry, write_entry
+from aims_mlflow.gate.entries import Entry, Identity, Level, ReviewEntry, name_after, read_entry, write_entry
 from aims_mlflow.registry.anchors import VARIABLE, Anchor, Anchored, AnchorFile, AnchorLines, is_firm, store_name
 from aims_mlflow.registry.records import NEXT, SEGMENT, Mapping, Records, hashed, slot, workspace
 
@@ -298,7 +298,9 @@ class _Verification:
             if entry.signature in signatures:
                 read.problem(Damage.REPLAYED, "a signed entry stands there a second time", number, "It does not count")
             signatures.add(entry.signature or "")
-        by_gate = entry.level is Level.ENFORCED and not isinstance(entry, ReviewEntry)
+        # A person's own key signs a review too, but only a gate knows a login.
+        of_login = entry.actor.identity is Identity.AUTHENTICATED
+        by_gate = entry.level is Level.ENFORCED and (of_login or not isinstance(entry, ReviewEntry))
         if self.gate_keys and by_gate and entry.key not in self.gate_keys:
             read.problem(Damage.SIGNATURE, "an entry of the gate is not signed by a gate's key", number)
         return entry
