@@ -99,7 +99,10 @@ def _compose(text: str, document: Document) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        document.add((), _syntax_message(error, text.split("\n"), line), line)
+        if "nesting depth" in str(error.problem):  # a newer libyaml has a limit of its own
+            document.add((), f"nested more than {MAX_DEPTH} levels deep", line)
+        else:
+            document.add((), _syntax_message(error, text.split("\n"), line), line)
     except yaml.YAMLError as error:
         position = getattr(error, "position", None)
         line = text[:position].count("\n") + 1 if isinstance(position, int) else 1
