@@ -66,9 +66,9 @@ class Folder:
         self.path = path
         self.run_id = ""
         database = store or path / "mlflow.db"
-        self.env = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "COLUMNS": "120"}
-        for name in ("AIMS_CONFIG", "AIMS_SPOOL_DIR", "AIMS_MLFLOW_AUTOLOG", "MLFLOW_RUN_ID"):
-            self.env.pop(name, None)
+        kept = {"MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"}
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("AIMS_", "MLFLOW_")) or k in kept}
+        self.env = {**ours, "MLFLOW_TRACKING_URI": f"sqlite:///{database}", "COLUMNS": "120"}
 
     def python(self, text: str) -> str:
         done = self._run([sys.executable, "-c", text])
