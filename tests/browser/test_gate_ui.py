@@ -28,7 +28,7 @@ gate:
 GOOD, BARE, DRIFTED = "1", "2", "3"
 REFUSED = {
     BARE: "AIMS refused: the version was not assessed. Next: aims assess models:/credit/2.",
-    DRIFTED: "AIMS refused: A.7.4 Quality of data for AI systems: not satisfied; data quality: failed. Next: mend what ",
+    DRIFTED: "AIMS refused: A.7.4 Quality of data for AI systems: not satisfied; data quality: failed. Next: mend ",
 }
 
 
