@@ -53,7 +53,10 @@ def test_a_plain_script_shows_one_line_in_mlflows_own_form(mlflow_store, tmp_pat
     "how",
     [
         {"options": "silent=True"},
-        {"MLFLOW_LOGGING_LEVEL": "WARNING"},
+        pytest.param(
+            {"MLFLOW_LOGGING_LEVEL": "WARNING"},
+            marks=pytest.mark.skipif(mlflow.__version__.startswith("2."), reason="MLflow 2 does not know the variable"),
+        ),
         {"before": "import logging; logging.getLogger('aims_mlflow').setLevel('WARNING')"},
     ],
 )

@@ -363,6 +363,7 @@ def champion(server, name, alias="champion"):
     return ask(server, "registered-models/alias", name=name, alias=alias, version="1")
 
 
+@pytest.mark.skipif(mlflow.__version__.startswith("2."), reason="its versions are made in the way of MLflow 3")
 @pytest.mark.parametrize("down", [broken, pytest.param(locked, marks=pytest.mark.slow)])
 def test_without_the_evidence_store_guarded_moves_are_refused_at_once_and_others_pass(apart, down):
     if down is locked and not apart.runs.startswith("sqlite"):

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
@@ -25,7 +26,12 @@ from real_server import gated_server
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "registry"))
 from gate_kit import assess, make_version, write_policy
 
-pytestmark = [pytest.mark.server, pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    # test_gated_server.py moves one alias by sixteen clients on MLflow 2 as well
+    pytest.mark.skipif(mlflow.__version__.startswith("2."), reason="its versions are made in the way of MLflow 3"),
+]
 CLIENTS = 16
 MOVES = 4
 UNASSESSED = "3"
