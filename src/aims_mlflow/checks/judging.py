@@ -193,6 +193,7 @@ def _judge_item(case: Case, item: Item, rule: Callable[[Item], Judgement]) -> _J
 def _combined(case: Case, judged: Sequence[_Judged]) -> CheckResult:
     outcome = worst([one.outcome for one in judged])
     deciding = [one for one in judged if one.outcome is outcome]
+    deciding.sort(key=lambda one: one.item.record.captured_at, reverse=True)  # the latest speaks for all
     first = deciding[0]
     more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
     lapses = [one.lapses for one in deciding if one.lapses is not None]

@@ -35,6 +35,8 @@ class Reading:
     """Registered models on the way to the original, the version's own first: their logs hold what people said."""
     versions: tuple[tuple[str, str], ...] = ()
     """The version, and those on the way to the original: name of the model and number."""
+    silent: bool = False
+    """Whether the evidence store did not answer: the log lies there too, and would keep everyone waiting again."""
 
 
 def read_facts(
@@ -100,7 +102,8 @@ class VersionReader:
             return Reading(facts, is_prompt=True, models=(row.name,))
         case = _Case(self, row, trusted)
         versions = tuple((one.name, one.version) for one in case.chain)
-        return Reading(case.facts(), is_prompt=False, models=case.models, versions=versions)
+        facts = case.facts()
+        return Reading(facts, is_prompt=False, models=case.models, versions=versions, silent=case.silent)
 
     def is_prompt(self, row: VersionRow) -> bool:
         """Whether a version is a prompt's, in a registered model that is one.
@@ -166,6 +169,7 @@ class _Case:
         self.row = row
         self.trusted = trusted
         self.unreadable: list[str] = []
+        self.silent = False
         self.chain = self._chain()
 
     @property
@@ -233,6 +237,7 @@ class _Case:
         try:
             run = self.reader.run(run_id)
         except DeliveryError:
+            self.silent = True
             self.unreadable.append("the evidence store does not answer")
             return None
         except Exception as error:  # noqa: BLE001  (whatever a store raises: what cannot be read never lets a move pass)

@@ -144,6 +144,8 @@ class Gatekeeper:
         """The logs a decision looks into, by model; how many entries its own has; what could not be read."""
         found: dict[str, tuple[Entry, ...]] = {}
         known = None
+        if reading.silent:
+            return {}, None, (LOG_AWAY,)
         for model in dict.fromkeys((own, *reading.models)):
             try:
                 # That nothing new stands in its own log shows when the decision is written there; in others, not.
@@ -235,6 +237,8 @@ class Gatekeeper:
             decision, known = self._judged(reading, made.target, policy, now(), fresh=fresh)
             draft = made.entry(decision, holder, reading.facts.model, self.level)
             try:
+                if reading.silent:
+                    raise DeliveryError("the evidence store does not answer", remedy="Try again.")
                 return self.log.append(draft, after=known), decision
             except LogMovedError:
                 fresh = True

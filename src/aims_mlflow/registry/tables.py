@@ -6,14 +6,19 @@ make a move half as slow again. Where a table is not as it was, each of these sa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
+from aims_mlflow.errors import DeliveryError
+
 _T = TypeVar("_T")
 _CONTEXT = "mlflow.data.context"
 _DELETED = "Deleted_Internal"
+_PATIENCE = 2.0
+"""Seconds after which a database that fails counts as one that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +122,22 @@ def stages_of(store: Any, model: str) -> dict[str, str] | None:
 
 
 def _on(store: Any, read: Callable[[Any], _T]) -> _T | None:
+    """Read from the store's database, where it has one.
+
+    Raises:
+        DeliveryError: the database kept us waiting and did not answer; MLflow's own call would wait as long again.
+    """
     engine = getattr(store, "engine", None)
     if engine is None:
         return None
+    begun = time.monotonic()
     try:
         with engine.connect() as connection:
             return read(connection)
-    except Exception:  # noqa: BLE001  (MLflow's own call comes next, and says in its own words what is wrong)
-        return None
+    except Exception as error:
+        if time.monotonic() - begun > _PATIENCE:
+            raise DeliveryError("the database does not answer", remedy="Try again.") from error
+        return None  # MLflow's own call comes next, and says in its own words what is wrong
 
 
 def _has_workspaces(store: Any) -> bool:
