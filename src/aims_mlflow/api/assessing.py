@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from aims_mlflow.api.policies import Config
+from aims_mlflow.api.records import record_evidence
 from aims_mlflow.api.targets import Place, read_model, registered, resolve
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.attach.store import RunStore, check_reachable
@@ -16,13 +17,14 @@ from aims_mlflow.capture.declaration import settings_on_record
 from aims_mlflow.capture.model import ModelFacts
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings, load_settings
-from aims_mlflow.delivery import assessment_of, deliver, publish_version
+from aims_mlflow.delivery import assessment_of, catalog_of, deliver, publish_version
 from aims_mlflow.delivery.releases import release_records
 from aims_mlflow.errors import ConfigError, DeliveryError, InputError
-from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, now
+from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, Subject, now
 from aims_mlflow.gate.entries import Entry
 from aims_mlflow.gate.signing import KEY_VARIABLE, carries_signature, own_key
 from aims_mlflow.gate.statement import TAG as STATEMENT_TAG
+from aims_mlflow.management.projection import is_projected
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -73,11 +75,22 @@ def assess(
     settings = _in_force(settings, held.evidence, facts.run_id, say=config is None)
     read = _read_place(client, place, facts)
     model = _model_assessed(place, read, held.evidence)
-    new = [*_missing(facts, held.evidence, read, settings), *release_records(log, model)]
+    new = [
+        *_missing(facts, held.evidence, read, settings),
+        *release_records(log, model),
+        *record_evidence(
+            client,
+            catalog_of(settings),
+            system=settings.declaration.system.id,
+            model=model,
+            subject=Subject(run=facts.ref),
+            at=at or now(),
+        ),
+    ]
     if attach and at is None and place.version is not None:
         _may_replace(place.version)
     if not attach or at is not None:
-        return assessment_of([*held.evidence, *new], settings, facts, at=at or now(), model=model)
+        return assessment_of([*_own(held.evidence), *new], settings, facts, at=at or now(), model=model)
     delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model, log=log)
     if delivery.assessment is None:
         raise DeliveryError(
@@ -226,5 +239,11 @@ def tag_version(client: Any, version: Any, *, settings: Settings) -> None:
     settings = _in_force(settings, held.evidence, facts.run_id, say=False)
     read = _read_place(client, place, facts)
     model = _model_assessed(place, read, held.evidence)
-    assessment = assessment_of(held.evidence, settings, facts, at=now(), model=model)
-    publish_version(client, place.version, assessment, facts, settings, digest, held.evidence)
+    own = _own(held.evidence)
+    assessment = assessment_of(own, settings, facts, at=now(), model=model)
+    publish_version(client, place.version, assessment, facts, settings, digest, own)
+
+
+def _own(held: Sequence[EvidenceBase]) -> list[EvidenceBase]:
+    """What is the run's own: copies of management records count only as the records are now."""
+    return [r for r in held if not is_projected(r)]

@@ -24,6 +24,7 @@ from aims_mlflow.errors import DeliveryError, EvidenceError
 from aims_mlflow.evaluate import declared_attestations
 from aims_mlflow.evidence import CaptureErrorRecord, EvidenceBase, ModelRecord, ModelRef, Subject, now
 from aims_mlflow.gate.entries import Entry
+from aims_mlflow.management.projection import is_projected
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -91,7 +92,8 @@ def _keep(
     reason = getattr(error, "error_code", None) or type(error).__name__
     _log.debug("aims: cause", exc_info=error)
     try:
-        path = spool(uri, run_id, new, reason=str(reason), settings=settings, assess=assess)
+        own = [r for r in new if not is_projected(r)]
+        path = spool(uri, run_id, own, reason=str(reason), settings=settings, assess=assess)
     except OSError:
         _log.warning("aims: evidence of run %s could neither be delivered (%s) nor spooled", run_id, reason)
         return Delivery(run_id, evidence=tuple(new))
@@ -129,8 +131,10 @@ def deliver_now(
         known = {r.digest for r in held.evidence}
         at = now()
         stated = _stated(settings, at) if assess else []
-        fresh = [r for r in [*new, *stated] if r.digest not in known]
-        everything = [*held.evidence, *fresh]
+        # What stands for management records counts only as they are now, not as they were when the run was assessed.
+        own = {r.digest: r for r in held.evidence if not is_projected(r)}
+        everything = list((own | {r.digest: r for r in [*new, *stated]}).values())
+        fresh = [r for r in everything if r.digest not in known]
         documents: dict[str, bytes] = {}
         metrics: Mapping[str, float] = {}
         tags = dict(_UNASSESSED) if "aims.assessed" in facts.tags else {"aims.status": str(Overall.NOT_ASSESSED)}
