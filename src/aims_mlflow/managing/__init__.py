@@ -1,0 +1,1 @@
+"""The verbs of the management system: state, declare, assess risks, open incidents, look at the gap."""
