@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from aims_mlflow.api.past import assess_past
 from aims_mlflow.api.policies import Config
 from aims_mlflow.api.records import record_evidence
 from aims_mlflow.api.targets import Place, read_model, registered, resolve
@@ -49,7 +50,8 @@ def assess(
             the run is judged by the declaration it was captured with; without that a warning says so.
         tracking_uri: The MLflow server or database; MLflow's own setting where None.
         attach: True writes assessment, reports and tags to the run and version; False only returns the findings.
-        at: The moment to judge freshness for; now where None. Only without ``attach``.
+        at: The moment to judge for; now where None. Nothing is attached then. What is past is judged by what was known
+            then; for what is to come, by what is known now.
         log: The transition log of the registered model, for what the report shows of the gate.
 
     Returns:
@@ -63,6 +65,8 @@ def assess(
     """
     from mlflow import MlflowClient
 
+    if at is not None and at.tzinfo is None:
+        raise InputError("the time of an assessment needs a zone", where="at", remedy="Use datetime.now(UTC).")
     settings = load_settings(config)
     client = MlflowClient(tracking_uri=tracking_uri)
     check_reachable(str(client.tracking_uri))
@@ -71,6 +75,9 @@ def assess(
         return _assess_without_run(client, place, settings, attach=attach, at=at)
     store = RunStore(client, place.run_id)
     facts = store.facts()
+    if at is not None and at < now():
+        held = store.holdings(facts)
+        return assess_past(client, held.evidence, facts, settings, at=at, model=place.model, log=log)
     held = store.holdings(facts, salvage=attach)
     settings = _in_force(settings, held.evidence, facts.run_id, say=config is None)
     read = _read_place(client, place, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from aims_mlflow.cli import terminal
 from aims_mlflow.cli.exits import COULD_NOT_RUN, MET, NOT_MET, debug_option, json_option
+from aims_mlflow.cli.moments import as_of_option
 from aims_mlflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _uri_option = click.option("--tracking-uri", help="MLflow tracking server; by de
 @click.option("--config", type=click.Path(path_type=Path), help="aims.yaml to judge it against.")
 @_uri_option
 @click.option("--no-attach", is_flag=True, help="Judge only; write nothing to MLflow.")
+@as_of_option()
 @click.option(
     "--fail-on",
     type=click.Choice(_FAIL_ON),
@@ -50,6 +53,7 @@ def assess(
     tracking_uri: str | None,
     *,
     no_attach: bool,
+    as_of: datetime | None,
     fail_on: str,
     every: bool,
     as_json: bool,
@@ -58,12 +62,13 @@ def assess(
     import aims_mlflow
 
     with terminal.working(f"Assessing {target}"):
-        judged = aims_mlflow.assess(target, config=config, tracking_uri=tracking_uri, attach=not no_attach)
+        attach = not no_attach and as_of is None
+        judged = aims_mlflow.assess(target, config=config, tracking_uri=tracking_uri, attach=attach, at=as_of)
     if as_json:
         terminal.say_json(judged.model_dump(mode="json"))
     else:
         print_assessment(judged, every=every)
-        terminal.say_plain(where_the_report_is(judged, target, tracking_uri=tracking_uri, attached=not no_attach))
+        terminal.say_plain(where_the_report_is(judged, target, tracking_uri=tracking_uri, attached=attach))
     context.exit(exit_code(judged.overall, fail_on=fail_on))
 
 

@@ -11,6 +11,7 @@ import click
 
 from aims_mlflow.cli import terminal
 from aims_mlflow.cli.exits import MET, NOT_MET, debug_option, json_option
+from aims_mlflow.cli.moments import as_of_option
 
 if TYPE_CHECKING:
     from aims_mlflow.gate.history import History, Review, Said, Serving
@@ -22,11 +23,11 @@ _SHORT = len("sha256:") + 12
 
 @click.command()
 @click.argument("model")
-@click.option("--at", metavar="DATE", help="What was true then: a day (its end, UTC) or a time with its zone.")
+@as_of_option("--at")
 @_uri_option
 @json_option
 @debug_option
-def history(model: str, at: str | None, tracking_uri: str | None, *, as_json: bool) -> None:
+def history(model: str, as_of: datetime | None, tracking_uri: str | None, *, as_json: bool) -> None:
     """Say which version served where, since when, moved by whom, on what.
 
     MODEL is the name of a registered model. What is printed comes from the transition log, which is verified on the
@@ -35,10 +36,9 @@ def history(model: str, at: str | None, tracking_uri: str | None, *, as_json: bo
     from aims_mlflow.errors import InputError
     from aims_mlflow.evidence import now
     from aims_mlflow.gate.history import history as read
-    from aims_mlflow.registry.reviews import moment
 
     name = model.removeprefix("models:/")
-    when = _past(moment(at), at) if at else now()
+    when = as_of or now()
     with terminal.working(f"Reading the log of {name}"):
         entries = _log(tracking_uri).read(name, fresh=True)
     if not entries:
@@ -51,24 +51,7 @@ def history(model: str, at: str | None, tracking_uri: str | None, *, as_json: bo
         plain = found.model_dump(mode="json")
         terminal.say_json(plain | {"current": [s.model_dump(mode="json") for s in found.current]})
         return
-    _print_history(found, past=at is not None)
-
-
-def _past(when: datetime, given: str) -> datetime:
-    """The moment; of today, whose end is still to come, the present.
-
-    Raises:
-        InputError: it is to come: what the log will say then is not known.
-    """
-    from aims_mlflow.errors import InputError
-    from aims_mlflow.evidence import now
-
-    present = now()
-    if when <= present:
-        return when
-    if "T" not in given.upper() and " " not in given.strip() and when.date() == present.date():
-        return present
-    raise InputError(f"{given!r} is in the future", remedy="Give a day or time that is past, or leave out --at.")
+    _print_history(found, past=as_of is not None)
 
 
 def _log(tracking_uri: str | None) -> Any:

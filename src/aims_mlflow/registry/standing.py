@@ -12,9 +12,10 @@ from aims_mlflow.assessment import Assessment
 from aims_mlflow.attach.store import check_reachable
 from aims_mlflow.config import load_settings
 from aims_mlflow.delivery import describe_version
-from aims_mlflow.errors import AimsError, EvidenceError
+from aims_mlflow.errors import AimsError, EvidenceError, InputError
 from aims_mlflow.evidence import now
 from aims_mlflow.gate.entries import Entry, Level
+from aims_mlflow.gate.history import history
 from aims_mlflow.gate.messages import GATE_TAG, gate_tag
 from aims_mlflow.gate.policy import guarded_targets
 from aims_mlflow.gate.standing import Standing, reviews_in_force
@@ -44,7 +45,8 @@ def assess(
             the run is judged by the declaration it was captured with; without that a warning says so.
         tracking_uri: The MLflow server or database; MLflow's own setting where None.
         attach: True writes assessment, reports and tags to the run and version; False only returns the findings.
-        at: The moment to judge freshness for; now where None. Only without ``attach``.
+        at: The moment to judge for; now where None. Nothing is attached then. What is past is judged by what was known
+            then, an alias by where it pointed then; for what is to come, by what is known now.
 
     Returns:
         The assessment, one finding for each row.
@@ -56,9 +58,33 @@ def assess(
         DeliveryError: it could not be written; the evidence is in the spool.
     """
     log: tuple[Entry, ...] = ()
-    if attach and target.startswith("models:/") and load_settings(config).declaration.gate is not None:
+    is_past = at is not None and at.tzinfo is not None and at < now()
+    if is_past and at is not None and "@" in target:
+        target = _target_then(target, tracking_uri, at)
+    gated = attach and load_settings(config).declaration.gate is not None
+    if target.startswith("models:/") and (is_past or gated):
         log = _log_of(target, tracking_uri)
     return assessing.assess(target, config=config, tracking_uri=tracking_uri, attach=attach, at=at, log=log)
+
+
+def _target_then(target: str, tracking_uri: str | None, at: datetime) -> str:
+    """The version an alias pointed to at a moment.
+
+    Raises:
+        InputError: the log does not say.
+    """
+    from mlflow import MlflowClient
+
+    name, _, alias = target.removeprefix("models:/").partition("@")
+    log = TransitionLog(MlflowClient(tracking_uri=tracking_uri)).read(name, fresh=True)
+    serving = history(log, model=name, at=at).current if log else ()
+    found = [s.version for s in serving if s.target.kind == "alias" and s.target.name == alias]
+    if not found:
+        raise InputError(
+            f"the log does not say where the alias {alias!r} of {name!r} pointed at {at:%Y-%m-%d %H:%M} UTC",
+            remedy=f"Name the version: models:/{name}/VERSION; 'aims history {name}' says what is known.",
+        )
+    return f"models:/{name}/{found[0]}"
 
 
 def _log_of(target: str, tracking_uri: str | None) -> tuple[Entry, ...]:
