@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, date, timedelta
+from datetime import UTC, timedelta
 
 import mlflow
 import numpy as np
@@ -13,14 +13,14 @@ import pytest
 import aims_mlflow
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import now
-from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.management.types import record_types
+from aims_mlflow.managing.records import ManagementRecords
 
 EVENTS = 200
 EVERY = 8
 
 DECLARED = """
-system: {{id: loans, name: Loan scoring, risk_class: {risk}, risk_reason: It scores people, owner: {{name: Head of loans}}}}
+system: {{id: loans, name: Loan scoring, risk_class: {risk}, risk_reason: Scores, owner: {{name: Head of loans}}}}
 applicability: {{A.10.4: {{applicable: false, reason: {reason}}}}}
 performance: {{metrics: {{accuracy: {{min: {limit}}}}}}}
 """
@@ -70,8 +70,8 @@ def state_something(records, topics, told):
         owner=told.choice(["Head of AI", "Compliance officer"]),
         approver=told.choice([None, "Board"]),
         document=told.choice([None, "https://intranet.example/policy"]),
-        valid_from=date.today() + timedelta(days=told.choice([-400, -10, 0, 30])),
-        valid_until=date.today() + timedelta(days=told.choice([40, 300])),
+        valid_from=now().date() + timedelta(days=told.choice([-400, -10, 0, 30])),
+        valid_until=now().date() + timedelta(days=told.choice([40, 300])),
     )
 
 
@@ -101,7 +101,7 @@ def test_a_record_filed_today_was_not_known_yesterday(mlflow_store, tmp_path):
         owner="Head of AI",
         approver="Board",
         document="https://intranet.example/policy",
-        valid_from=date.today() - timedelta(days=30),
+        valid_from=now().date() - timedelta(days=30),
     )
     with mlflow.start_run() as run:
         pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,29 +42,48 @@ def assess_past(
         model: The model version asked for; its content is the one on record then.
         log: The transition log of its registered model.
     """
+
+    def read(settings: Settings, model: ModelRef | None) -> Sequence[EvidenceBase]:
+        return record_evidence(
+            client,
+            catalog_of(settings),
+            system=settings.declaration.system.id,
+            model=model,
+            subject=Subject(run=facts.ref),
+            at=at,
+        )
+
+    return judged_then(held, facts, settings, at=at, model=model, log=log, records=read)
+
+
+def judged_then(
+    held: Sequence[EvidenceBase],
+    facts: RunFacts,
+    settings: Settings,
+    *,
+    at: datetime,
+    model: ModelRef | None,
+    log: Sequence[Entry],
+    records: Callable[[Settings, ModelRef | None], Sequence[EvidenceBase]],
+) -> Assessment:
+    """``assess_past`` with the management records at hand.
+
+    Args:
+        held: All evidence of the run.
+        facts: The run.
+        settings: The declaration to judge by where the run held none then.
+        at: The moment.
+        model: The model version asked for.
+        log: The transition log of its registered model.
+        records: What the management records of then say, by declaration and version.
+    """
     known = [r for r in held if r.captured_at <= at and not is_projected(r)]
     then = settings_on_record(known)
     if then is not None:
         settings = Settings(then.declaration, settings.path, then.sha256)
     model = content_then(known, model)
-    return assessment_of(
-        [
-            *known,
-            *release_records([e for e in log if e.at <= at], model),
-            *record_evidence(
-                client,
-                catalog_of(settings),
-                system=settings.declaration.system.id,
-                model=model,
-                subject=Subject(run=facts.ref),
-                at=at,
-            ),
-        ],
-        settings,
-        facts,
-        at=at,
-        model=model,
-    )
+    moves = release_records([e for e in log if e.at <= at], model)
+    return assessment_of([*known, *moves, *records(settings, model)], settings, facts, at=at, model=model)
 
 
 def content_then(known: Sequence[EvidenceBase], model: ModelRef | None) -> ModelRef | None:

@@ -17,6 +17,7 @@ from aims_mlflow.cli.exits import FailClosedGroup, debug_option
 from aims_mlflow.cli.gating import gate, promote
 from aims_mlflow.cli.history import history, verify
 from aims_mlflow.cli.listing import register
+from aims_mlflow.cli.periods import effectiveness
 from aims_mlflow.cli.reviewing import approve, keygen, reject, waive, withdraw
 from aims_mlflow.cli.watching import reconcile, webhook
 
@@ -39,6 +40,8 @@ for _command in (init, check, assess, report, gate, promote, register, flush, de
 
 for _command in (approve, reject, waive, withdraw, history, verify, keygen, reconcile, webhook):
     aims.add_command(_command)
+
+aims.add_command(effectiveness)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
