@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
-.PHONY: help demo test check lint types architecture test-slow test-browser test-postgres test-lowest bench package setup clean
+.PHONY: help demo example test check lint types architecture test-slow test-browser test-postgres test-lowest bench package setup clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,8 +24,11 @@ setup: $(VENV)/.ready ## make the virtual environment
 demo: setup ## the main job on real data: train, capture, assess, report
 	$(BIN)/aims demo --no-ui
 
+example: setup ## a worked example: two systems, from aims init to gap report
+	$(BIN)/python examples/organisation/run.py aims-example
+
 test: setup ## the tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "not slow and not browser" $(PARALLEL)
 
 check: lint types architecture test ## what CI checks
 
@@ -56,7 +60,7 @@ test-lowest: ## the tests on the lowest supported versions
 	    --constraint tests/lowest-constraints.txt --editable . --group dev
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps 'nannyml==0.13.1'
 	@# Old scikit-learn imports setuptools after distutils, which the setuptools of a Python 3.11 venv refuses.
-	SETUPTOOLS_USE_DISTUTILS=stdlib $(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(LOWEST_TESTS)
+	SETUPTOOLS_USE_DISTUTILS=stdlib $(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(PARALLEL) $(LOWEST_TESTS)
 
 bench: setup ## figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
@@ -65,4 +69,4 @@ package: setup ## build wheel and sdist (the tests check them)
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest dist build aims-demo screenshots .aims mlruns mlflow.db
+	rm -rf $(VENV) $(VENV)-lowest dist build aims-demo aims-example screenshots .aims mlruns mlflow.db

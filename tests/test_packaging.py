@@ -26,6 +26,8 @@ from importlib.metadata import distribution
 import aims_mlflow
 from aims_mlflow.catalog import load_catalog
 from aims_mlflow.config import STARTER_TEMPLATE
+from aims_mlflow.management.record_templates import template_of
+from aims_mlflow.management.types import record_types
 from aims_mlflow.report import REPORTS, render_reports, template_root
 from aims_mlflow.testing import sample_assessment, sample_evidence
 
@@ -38,6 +40,7 @@ json.dump(
         "templates": str(template_root()),
         "starter": template_root().joinpath(STARTER_TEMPLATE).is_file(),
         "demo": template_root().joinpath("demo_aims.yaml").is_file(),
+        "records": len([1 for t in record_types(load_catalog()) if t != "gap" and template_of(t, load_catalog())]),
         "rows": len(load_catalog().rows),
         "crosswalks": len(load_catalog().crosswalks),
         "pages": {name: page[:15] for name, page in pages.items()},
@@ -182,6 +185,7 @@ def test_an_installed_wheel_renders_and_loads_its_register_away_from_the_checkou
     assert Path(found["templates"]) == installed / "aims_mlflow" / "templates"
     assert found["starter"]
     assert found["demo"]
+    assert found["records"] == len(list((ROOT / "templates" / "records").iterdir())) - 1, "all but the general one"
     assert (found["rows"], found["crosswalks"]) == (70, 5)
     assert found["pages"]["report.html"] == "<!DOCTYPE html>"
     assert set(found["pages"]) == {"report.html", "report.md"}
@@ -193,6 +197,7 @@ def test_a_zipped_wheel_on_the_path_renders_as_well(wheel, tmp_path):
     found = json.loads(run(sys.executable, "-c", RENDER, cwd=tmp_path, PYTHONPATH=str(wheel)))
     assert found["package"].startswith(str(wheel))
     assert found["rows"] == 70
+    assert found["records"] > 60
     assert found["system"]
 
 

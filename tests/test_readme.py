@@ -49,8 +49,10 @@ INLINE = [(page, code) for page, text in PROSE.items() for code in re.findall(r"
 
 
 def of(language: str) -> list[Block]:
-    """Blocks of every page but the gate's, whose commands build on each other: see test_gate_guide.py."""
-    return [block for block in BLOCKS if block.language == language and block.page != "gate.md"]
+    """Blocks of every page but two whose commands build on each other: see test_gate_guide.py and
+    test_management_guide.py.
+    """
+    return [b for b in BLOCKS if b.language == language and b.page not in ("gate.md", "management.md")]
 
 
 TRAINING = next(block for block in of("python") if block.page == "README.md" and "start_run" in block.text)
@@ -140,23 +142,39 @@ def test_the_commands_of_a_block_run(block, tmp_path):
 
 
 NEED_A_VERSION = {"gate", "promote", "approve", "reject", "waive", "withdraw", "history", "reconcile", "webhook"}
-"""Run by test_gate_guide.py; here what a sentence names of them must be there."""
+NEED_RECORDS = {
+    "attest",
+    "bom",
+    "card",
+    "gap",
+    "incident",
+    "nonconformity",
+    "records",
+    "refresh",
+    "risk",
+    "soa",
+    "systems",
+}
+"""Run by the tests of the guides; here what a sentence names of them must be there."""
 
 
-@pytest.mark.parametrize("line", [line for line in INLINE_COMMANDS if line.split()[1] in NEED_A_VERSION])
+@pytest.mark.parametrize("line", [c for c in INLINE_COMMANDS if c.split()[1] in NEED_A_VERSION | NEED_RECORDS])
 def test_a_command_of_the_gate_named_in_a_sentence_has_what_is_named(line):
     from click.testing import CliRunner
 
     from aims_mlflow.cli import aims
 
     _, name, *rest = line.split()
-    said = CliRunner().invoke(aims, [name, "--help"])
+    below = getattr(aims.commands[name], "commands", {})
+    part = [word for word in rest[:1] if word.islower() and not word.startswith("--") and below]
+    assert set(part) <= set(below)
+    said = CliRunner().invoke(aims, [name, *part, "--help"])
     assert said.exit_code == 0
     assert [word for word in rest if word.startswith("--") and word not in said.output] == []
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in INLINE_COMMANDS if line.split()[1] not in NEED_A_VERSION and line != "aims assess"]
+    "line", [c for c in INLINE_COMMANDS if c.split()[1] not in NEED_A_VERSION | NEED_RECORDS and c != "aims assess"]
 )
 def test_a_command_named_in_a_sentence_runs(line, trained, tmp_path):
     folder = Folder(tmp_path, trained.path / "mlflow.db")
@@ -171,16 +189,26 @@ def test_a_command_named_in_a_sentence_runs(line, trained, tmp_path):
 def test_machines_get_json_from_each_command_the_readme_names_with_it():
     from aims_mlflow.cli import aims
 
+    def commands(group, before=()):
+        for name, command in group.commands.items():
+            if getattr(command, "commands", None):
+                yield from commands(command, (*before, name))
+            else:
+                yield " ".join((*before, name)), command
+
+    every = dict(commands(aims))
+
     def options(name):
-        return {option for parameter in aims.commands[name].params for option in parameter.opts}
+        return {option for parameter in every[name].params for option in parameter.opts}
 
     text = " ".join(PROSE[ROOT / "README.md"].split())
     assert "`--json` prints for machines (`aims report RUN_ID --format json`)" in text
-    assert [name for name in aims.commands if "--json" not in options(name)] == [
+    assert [name for name in every if "--json" not in options(name)] == [
         "init",
         "report",
         "keygen",
         "webhook",
+        "soa init",
     ]
     assert "--format" in options("report")
 

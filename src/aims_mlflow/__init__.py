@@ -26,8 +26,15 @@ _HOME = {
     ),
     **dict.fromkeys(("GatedMlflowClient", "enable_gate"), "aims_mlflow.registry.client"),
     "assess": "aims_mlflow.registry.standing",
+    "model_card": "aims_mlflow.managing.documenting",
     **dict.fromkeys(("gate_version", "promote_version"), "aims_mlflow.registry.moving"),
     **dict.fromkeys(("approve", "break_glass", "reject", "waive", "withdraw"), "aims_mlflow.registry.reviews"),
+    **dict.fromkeys(("attest", "search_records", "withdraw_record"), "aims_mlflow.managing.attesting"),
+    **dict.fromkeys(("open_risk", "search_risks"), "aims_mlflow.managing.risks"),
+    **dict.fromkeys(
+        ("close_incident", "open_incident", "search_incidents", "update_incident"), "aims_mlflow.managing.incidents"
+    ),
+    **dict.fromkeys(("declare_system", "search_systems"), "aims_mlflow.managing.systems"),
     **dict.fromkeys(("Assessment", "Finding", "Overall", "Status"), "aims_mlflow.assessment"),
     **dict.fromkeys(("AimsError", "ConfigError", "EvidenceError", "InputError"), "aims_mlflow.errors"),
 }
@@ -45,8 +52,11 @@ __all__ = [
     "__version__",
     "approve",
     "assess",
+    "attest",
     "autolog",
     "break_glass",
+    "close_incident",
+    "declare_system",
     "enable_gate",
     "flush",
     "gate_version",
@@ -57,10 +67,19 @@ __all__ = [
     "log_evidence",
     "log_fairness",
     "log_performance",
+    "model_card",
+    "open_incident",
+    "open_risk",
     "promote_version",
     "reject",
+    "search_incidents",
+    "search_records",
+    "search_risks",
+    "search_systems",
+    "update_incident",
     "waive",
     "withdraw",
+    "withdraw_record",
 ]
 
 if TYPE_CHECKING:
@@ -77,6 +96,11 @@ if TYPE_CHECKING:
     from aims_mlflow.assessment import Assessment, Finding, Overall, Status
     from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
     from aims_mlflow.hooks.autolog import autolog
+    from aims_mlflow.managing.attesting import attest, search_records, withdraw_record
+    from aims_mlflow.managing.documenting import model_card
+    from aims_mlflow.managing.incidents import close_incident, open_incident, search_incidents, update_incident
+    from aims_mlflow.managing.risks import open_risk, search_risks
+    from aims_mlflow.managing.systems import declare_system, search_systems
     from aims_mlflow.registry.client import GatedMlflowClient, enable_gate
     from aims_mlflow.registry.moving import gate_version, promote_version
     from aims_mlflow.registry.reviews import approve, break_glass, reject, waive, withdraw

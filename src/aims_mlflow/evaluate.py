@@ -205,6 +205,44 @@ def _without_evidence(line: _Line, results: tuple[CheckResult, ...]) -> Finding:
     return _concluded(line, results, None)
 
 
+def conclude(row_id: str, results: Sequence[CheckResult], catalog: Catalog, declaration: Declaration) -> Finding:
+    """What results that were put together elsewhere come to, by the same rules as those of ``evaluate``.
+
+    Args:
+        row_id: The row.
+        results: One for each of its requirements, in the register's order.
+        catalog: The register in force.
+        declaration: Its applicability counts.
+
+    Raises:
+        InputError: there are more or fewer results than requirements.
+        CatalogError: the register does not know the row, or names a check that is not installed.
+    """
+    row = catalog.row(row_id)
+    if len(results) != len(row.requires):
+        raise InputError(f"the row has {len(row.requires)} requirements, not {len(results)}", where=row_id)
+    return _concluded(_installed_by_id(catalog)[row_id], tuple(results), declaration.applicability.get(row_id))
+
+
+@lru_cache(maxsize=4)
+def _installed_by_id(catalog: Catalog) -> Mapping[str, _Line]:
+    return {line.row.id: line for line in _installed_lines(catalog)}
+
+
+def deciding(results: Sequence[CheckResult]) -> tuple[int, ...]:
+    """Places of the results that decide the status of a row, the one that the reason names first; none where all pass.
+
+    Where measured evidence is missing, that decides before a person's statement that is missing as well.
+    """
+    outcome = worst([r.outcome for r in results])
+    if outcome is Outcome.PASS:
+        return ()
+    measured = [n for n, r in enumerate(results) if r.outcome is outcome and not r.attested_part]
+    if outcome is Outcome.MISSING and measured:
+        return tuple(measured)
+    return tuple(n for n, r in enumerate(results) if r.outcome is outcome)
+
+
 def _concluded(line: _Line, results: tuple[CheckResult, ...], excluded: Applicability | None) -> Finding:
     """What the results of a row's requirements come to."""
     row = line.row
@@ -272,14 +310,7 @@ def _why(line: _Line, results: Sequence[CheckResult], status: Status) -> tuple[s
     if status is Status.SATISFIED:
         parts = "; ".join([r.reason for r in results])
         return f"{'All requirements are' if len(results) > 1 else 'The requirement is'} met: {parts}.", ""
-    deciding = worst([r.outcome for r in results])
-    human = status is Status.NEEDS_ATTESTATION
-    machine_first = deciding is Outcome.MISSING and not human
-    unmet = [
-        (need, r)
-        for need, r in zip(line.needs, results, strict=True)
-        if r.outcome is deciding and not (machine_first and r.attested_part)
-    ]
+    unmet = [(line.needs[n], results[n]) for n in deciding(results)]
     need, first = unmet[0]
     more = f" ({len(unmet) - 1} more like it)" if len(unmet) > 1 else ""
     reason = f"Needs {need.requirement.what}: {first.reason}{more}."

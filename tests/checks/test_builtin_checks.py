@@ -327,6 +327,18 @@ def test_a_dataset_known_by_name_only_is_not_identified():
     assert judged(requirement, dataset(), dataset(nameless)).outcome is Outcome.MISSING
 
 
+def test_a_resumed_run_knows_the_content_of_what_went_in_before():
+    requirement = need("DS001", "dataset")
+
+    def resumed(digest):
+        edges = (LineageEdge(source=f"dataset:loans.csv@mlflow:{digest}", target="run:r1", relation="input"),)
+        return lineage(edges=edges, numbers={"inputs_without_content_digest": 1.0})
+
+    known = (dataset(TRAINING), dataset(TEST), lineage(captured_at=AT - timedelta(hours=1)))
+    assert judged(requirement, *known, resumed(TRAINING.mlflow_digest)).outcome is Outcome.PASS
+    assert judged(requirement, *known, resumed("another")).outcome is Outcome.MISSING
+
+
 def test_drift_of_a_test_set_says_nothing_of_live_data():
     requirement = need("DR001", "drift", role="production")
     live = TEST.model_copy(update={"role": "production"})

@@ -90,6 +90,14 @@ def test_evidence_of_a_version_in_service_that_lapses_is_one_item():
     assert [(one.about, one.rows, one.owner) for one in found] == [("credit/3", ("A.7.4", "A.6.2.4"), "Head of loans")]
 
 
+def test_the_clock_of_a_serious_incident_is_due_to_its_last_moment():
+    aware = NOW - timedelta(days=14)
+    content = {"title": "Refused", "severity": "serious", "harm": "fundamental rights", "aware_at": aware.isoformat()}
+    found = due(filed("incident", content, days=300, id="INC-1", systems=("loans",), known_systems=("loans",)))
+    assert [(one.by, one.system, one.overdue) for one in found] == [(aware + timedelta(days=15), "loans", False)]
+    assert "notice to the authority, Art. 73(2)" in found[0].what
+
+
 def test_a_calendar_can_be_imported_twice():
     """Equal bytes for equal items, and an identity that stays when the date moves."""
     first = due(statement("ai_policy", days=10))

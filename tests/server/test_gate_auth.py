@@ -17,9 +17,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
 from aims_mlflow.cli import aims
+from aims_mlflow.errors import DeliveryError
 from aims_mlflow.evidence import now
-from aims_mlflow.gate.entries import Actor, Identity, Level, ReviewEntry, write_entry
+from aims_mlflow.gate.entries import Actor, HoldEntry, Identity, Level, ReviewEntry, write_entry
 from aims_mlflow.gate.signing import new_key, read_key
+from aims_mlflow.managing.incidents import Incidents
+from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.records import slot
 from databases import KINDS, postgres_databases
@@ -50,8 +53,8 @@ CONTENT_OF_OTHERS = "sha256:" + "0" * 64
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory, _store_template):
-    """A gated server with logins: alice trains, bob and carol may write to her models, mallory to her own runs only, and
-    trudy to the records too.
+    """A gated server with logins: alice trains, bob and carol may write to her models, mallory to her own runs only,
+    and trudy to the records too.
     """
     folder = tmp_path_factory.mktemp("login")
     (folder / "aims.yaml").write_text(POLICY)
@@ -275,6 +278,67 @@ def test_an_approval_written_past_the_gate_does_not_count_even_where_permissions
     site.act_as("bob")
     assert say("approve", model, "1", "--person", "Bob Brown").exit_code == 0
     assert site.champion(model, auth=("alice", PASSWORDS["alice"])).status_code == 200
+
+
+# incidents
+
+
+OWN = {"system": {"id": "loans", "owner": {"name": "Head of credit"}}}
+
+
+def test_only_the_gate_and_who_may_free_a_model_that_an_incident_holds(site):
+    """mallory may write runs of her own, trudy into the log itself, carol may edit the model; bob opened it."""
+    model = "credit-held"
+    site.version(model)
+    site.act_as("carol")
+    assert say("approve", model, "1", "--person", "Carol Clark").exit_code == 0
+    alice = {"auth": ("alice", PASSWORDS["alice"])}
+    assert site.champion(model, **alice).status_code == 200
+    site.act_as("bob")
+    log = Incidents(ManagementRecords(config=OWN | {"registered_models": [model]}))
+    one = log.open("Scores shifted", severity="serious", affected=[])
+    assert [s.state for s in one.holds] == ["held"]
+    refused = site.champion(model, **alice)
+    assert refused.status_code == 403
+    assert refused.json()["message"].startswith(f"AIMS refused: serious incident {one.id} is open. Next: aims incident")
+    # what is forged
+    entries = site.log(model)
+    hold = next(e for e in entries if isinstance(e, HoldEntry))
+    assert hold.actor == Actor(name="bob", identity=Identity.AUTHENTICATED)
+    forged = hold.model_copy(
+        update={"state": "released", "releases": hold.digest, "number": len(entries) + 1,
+                "previous": entries[-1].digest, "signature": None, "key": None, "person": "Bob Brown"}
+    )  # fmt: skip
+    url = f"{site.server.uri}/api/2.0/mlflow/registered-models/set-tag"
+    body = {"name": model, "key": "aims.hold", "value": write_entry(forged)}
+    said = {
+        name: requests.post(url, json=body, auth=(name, PASSWORDS[name]), timeout=30)
+        for name in ("mallory", "carol", "bob")
+    }
+    assert {answer.status_code for answer in said.values()} == {403}
+    assert "logged in as 'carol' cannot speak for 'Bob Brown'" in said["carol"].json()["message"]
+    assert f"incident {one.id} is open and serious" in said["bob"].json()["message"]
+    assert site.log(model) == entries
+    run_id, experiment = records_run(site, model)
+    site.grant("experiment", experiment, "trudy")
+    site.act_as("trudy").log_param(run_id, slot(forged.number), write_entry(forged.signed(new_key())))
+    refused = site.champion(model, **alice)
+    assert refused.status_code == 403
+    assert "a release does not count: Bob Brown: it is not signed as the hold is" in refused.json()["message"]
+    key = read_key(site.server.folder / "state" / "aims-mlflow" / "gate.key").public
+    anchors = site.server.folder / "state" / "aims-mlflow" / "anchors.jsonl"
+    checked = TransitionLog(site.act_as("admin"), anchors=anchors).verify([model], gate_keys={key})
+    assert [(str(p.damage), p.number) for p in checked.problems] == [("signature", forged.number)]
+    # what is true
+    site.act_as("bob")
+    with pytest.raises(DeliveryError, match="logged in as 'bob' cannot speak for 'Carol Clark'"):
+        log.update(one.id, severity="minor", reason="nobody was harmed", person="Carol Clark")
+    assert site.champion(model, **alice).status_code == 403
+    site.act_as("bob")
+    freed = log.update(one.id, note="again, in my own name", person="Bob Brown")  # minor by now, and still held
+    assert [s.state for s in freed.holds] == ["released"]
+    assert site.champion(model, **alice).status_code == 200
+    assert site.log(model)[-2].actor == Actor(name="bob", identity=Identity.AUTHENTICATED)
 
 
 # evidence that cannot be had

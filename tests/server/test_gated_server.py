@@ -17,10 +17,17 @@ from mlflow.exceptions import MlflowException
 from real_server import Server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "registry"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "managing"))
 import registry_script
+from click.testing import CliRunner
 from gate_kit import assess, make_version, write_policy
+from incident_kit import handle
 
+import aims_mlflow
+from aims_mlflow.cli import aims
 from aims_mlflow.gate.entries import Level
+from aims_mlflow.managing.incidents import Incidents
+from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.registry.log import TransitionLog
 
 pytestmark = [pytest.mark.server, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -90,6 +97,54 @@ def test_the_python_client_is_refused_and_allowed(gated, running, monkeypatch):
     assert [e.outcome for e in moves] == ["refuse", "refuse", "allow", "allow"]
     assert {e.level for e in moves} == {Level.ENFORCED}
     assert all(e.is_signed() for e in moves)
+
+
+def test_an_incident_over_http_holds_the_python_client_and_closing_it_frees_it(gated, running, monkeypatch, tmp_path):
+    """The hold goes through the server's gate, which looks at the incident's record and signs."""
+    version = make_version(gated, "credit-inc")
+    assess(gated, version)
+    gated.set_registered_model_alias("credit-inc", "champion", "1")
+    own = {
+        "config": {"system": {"id": "loans", "owner": {"name": "Head of credit"}}, "registered_models": ["credit-inc"]}
+    }
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "client"))
+    opened = aims_mlflow.open_incident("Scores shifted", severity="serious", harm="death", **own)
+    assert [(s.model, s.state) for s in opened.holds] == [("credit-inc", "held")]
+    assert [a.targets for a in opened.content.affected] == [("alias champion",)]
+    for call in (
+        lambda: gated.set_registered_model_alias("credit-inc", "champion", "1"),
+        lambda: gated.transition_model_version_stage("credit-inc", "1", "Production"),
+    ):
+        with pytest.raises(MlflowException) as caught:
+            call()
+        assert caught.value.error_code == "PERMISSION_DENIED"
+        said = f"AIMS refused: serious incident {opened.id} is open. Next: aims incident close {opened.id}."
+        assert said in str(caught.value)
+    assert "aims.hold" not in gated.get_registered_model("credit-inc").tags
+    again = aims_mlflow.update_incident(opened.id, note="seen again", **own)
+    assert [s.state for s in again.holds] == ["held before"]
+    log = Incidents(ManagementRecords(**own))
+    handle(log, opened.id)
+    closed = log.close(opened.id)
+    assert [(s.model, s.state) for s in closed.holds] == [("credit-inc", "released")]
+    gated.set_registered_model_alias("credit-inc", "champion", "1")
+    entries = log_of(running, "credit-inc", monkeypatch)
+    holds = [e for e in entries if e.type == "hold"]
+    assert [(e.state, e.incident, e.level) for e in holds] == [
+        ("held", opened.id, Level.ENFORCED),
+        ("released", opened.id, Level.ENFORCED),
+    ]
+    assert all(e.is_signed() for e in holds)
+    assert len({e.key for e in entries}) == 1  # the gate's
+    assert [e.outcome for e in entries if e.type == "move"] == ["allow", "refuse", "refuse", "allow"]
+    shown = CliRunner().invoke(aims, ["history", "credit-inc", "--tracking-uri", running.uri])
+    assert opened.id in shown.output
+    key = holds[0].key
+    anchors = running.folder / "state" / "aims-mlflow" / "anchors.jsonl"
+    checked = TransitionLog(MlflowClient(tracking_uri=running.uri), anchors=anchors).verify(
+        ["credit-inc"], gate_keys=[key]
+    )
+    assert checked.intact, checked.problems
 
 
 @pytest.mark.parametrize("api", ["api/2.0", "ajax-api/2.0"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from aims_mlflow.api.past import assess_past
 from aims_mlflow.api.policies import Config
-from aims_mlflow.api.records import record_evidence
+from aims_mlflow.api.records import on_record
 from aims_mlflow.api.targets import Place, read_model, registered, resolve
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.attach.store import RunStore, check_reachable
@@ -18,7 +18,7 @@ from aims_mlflow.capture.declaration import settings_on_record
 from aims_mlflow.capture.model import ModelFacts
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings, load_settings
-from aims_mlflow.delivery import assessment_of, catalog_of, deliver, publish_version
+from aims_mlflow.delivery import assessment_of, deliver, publish_version
 from aims_mlflow.delivery.releases import release_records
 from aims_mlflow.errors import ConfigError, DeliveryError, InputError
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, Subject, now
@@ -82,18 +82,14 @@ def assess(
     settings = _in_force(settings, held.evidence, facts.run_id, say=config is None)
     read = _read_place(client, place, facts)
     model = _model_assessed(place, read, held.evidence)
+    subject = Subject(run=facts.ref)
+    records = on_record(client, settings, model=model, subject=subject, at=at or now(), evidence=_own(held.evidence))
     new = [
         *_missing(facts, held.evidence, read, settings),
         *release_records(log, model),
-        *record_evidence(
-            client,
-            catalog_of(settings),
-            system=settings.declaration.system.id,
-            model=model,
-            subject=Subject(run=facts.ref),
-            at=at or now(),
-        ),
+        *records.evidence,
     ]
+    settings = records.settings
     if attach and at is None and place.version is not None:
         _may_replace(place.version)
     if not attach or at is not None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from aims_mlflow.api.records import record_evidence
+from aims_mlflow.api.records import OnRecord, on_record
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.capture.declaration import settings_on_record
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings
-from aims_mlflow.delivery import assessment_of, catalog_of
+from aims_mlflow.delivery import assessment_of
 from aims_mlflow.delivery.releases import release_records
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, Subject
 from aims_mlflow.gate.entries import Entry
@@ -43,15 +43,9 @@ def assess_past(
         log: The transition log of its registered model.
     """
 
-    def read(settings: Settings, model: ModelRef | None) -> Sequence[EvidenceBase]:
-        return record_evidence(
-            client,
-            catalog_of(settings),
-            system=settings.declaration.system.id,
-            model=model,
-            subject=Subject(run=facts.ref),
-            at=at,
-        )
+    def read(settings: Settings, model: ModelRef | None) -> OnRecord:
+        own = [record for record in held if not is_projected(record)]
+        return on_record(client, settings, model=model, subject=Subject(run=facts.ref), at=at, evidence=own)
 
     return judged_then(held, facts, settings, at=at, model=model, log=log, records=read)
 
@@ -64,7 +58,7 @@ def judged_then(
     at: datetime,
     model: ModelRef | None,
     log: Sequence[Entry],
-    records: Callable[[Settings, ModelRef | None], Sequence[EvidenceBase]],
+    records: Callable[[Settings, ModelRef | None], OnRecord],
 ) -> Assessment:
     """``assess_past`` with the management records at hand.
 
@@ -83,7 +77,8 @@ def judged_then(
         settings = Settings(then.declaration, settings.path, then.sha256)
     model = content_then(known, model)
     moves = release_records([e for e in log if e.at <= at], model)
-    return assessment_of([*known, *moves, *records(settings, model)], settings, facts, at=at, model=model)
+    said = records(settings, model)
+    return assessment_of([*known, *moves, *said.evidence], said.settings, facts, at=at, model=model)
 
 
 def content_then(known: Sequence[EvidenceBase], model: ModelRef | None) -> ModelRef | None:

@@ -12,6 +12,8 @@ from aims_mlflow.evidence import DataQualityEvidence, DriftEvidence, EvidenceBas
 RUN_TAGS = ("aims.status", "aims.attention", "aims.assessed", "aims.fresh_until", "aims.evidence")
 """The five tags; a sixth would bury the verdict in MLflow's tag box."""
 MODEL_TAGS = ("aims.system_id", "aims.risk")
+AT_RISK = "at-risk"
+"""Value of ``aims.status`` of a version that is fine and whose evidence lapses soon; only a refresh writes it."""
 
 _TAG_LIMIT = 5000
 """Smallest tag value limit of the databases MLflow runs on (registered models)."""

@@ -44,6 +44,11 @@ _ABOUT_ONE_DATASET = frozenset({"dataset", "data_quality", "drift"})
 _ABOUT_DATA = _ABOUT_ONE_DATASET | {"performance", "fairness"}
 
 
+TYPED_RECORD = "typed_record"
+"""Parameter of a statement that stands for typed records (the risks, an impact assessment); it says which. Where there
+is one on a topic, a plain statement on that topic counts for nothing: words do not outdo what they are about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One evidence record with what is asked of it again and again."""
@@ -80,6 +85,11 @@ class Item:
         if named is None:
             return words
         return f"{words} of {named.name}" + (f" ({named.role})" if named.role else "")
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it stands for typed records of the management system."""
+        return isinstance(self.record, AttestationRecord) and TYPED_RECORD in self.record.parameters
 
     def has_role(self, roles: Iterable[str]) -> bool:
         """Whether it is about a dataset in one of these roles."""

@@ -13,8 +13,11 @@ from aims_mlflow.checks.records import is_fact
 from aims_mlflow.evidence import (
     DataQualityEvidence,
     DatasetRecord,
+    DatasetRef,
     DriftEvidence,
+    EvidenceBase,
     EvidenceStatus,
+    LineageRecord,
     RuleVerdict,
     Verdict,
 )
@@ -45,13 +48,27 @@ class ContentKnown:
 
 def _unidentified(case: Case) -> str:
     """What the run used besides, and nobody identified by content; empty where there is nothing of the kind."""
-    known = {i.record.dataset.sha256 for i in case.pool.own("dataset") if isinstance(i.record, DatasetRecord)}
+    known = [i.record.dataset for i in case.pool.own("dataset") if isinstance(i.record, DatasetRecord)]
+    contents = {ref.sha256 for ref in known}
     for ref in case.pool.subject.datasets:
-        if ref.sha256 is not None and ref.sha256 not in known:
+        if ref.sha256 is not None and ref.sha256 not in contents:
             return f"of {ref.name or 'another dataset'} there is no record"
     lineage = max(case.pool.own("lineage"), key=lambda i: (i.record.captured_at, i.digest), default=None)
-    by_name_only = int((lineage.record.numbers.get("inputs_without_content_digest") or 0) if lineage else 0)
+    by_name_only = 0
+    if lineage is not None:
+        by_name_only = int(lineage.record.numbers.get("inputs_without_content_digest") or 0)
+        by_name_only -= _identified_before(lineage.record, known)
     return f"{by_name_only} more went into the run, known by name only" if by_name_only else ""
+
+
+def _identified_before(lineage: EvidenceBase, known: list[DatasetRef]) -> int:
+    """Inputs the latest capture knew by name only, of which an earlier one, before the run was resumed, has the content.
+
+    MLflow's own digest joins them, as it joins the inputs of a run with their content when they are captured.
+    """
+    digests = {ref.mlflow_digest for ref in known if ref.sha256 is not None and ref.mlflow_digest is not None}
+    edges = lineage.edges if isinstance(lineage, LineageRecord) else ()
+    return sum(any(edge.source.endswith(f"@mlflow:{digest}") for digest in digests) for edge in edges)
 
 
 class RulesMet:

@@ -186,7 +186,8 @@ def _judge_item(case: Case, item: Item, rule: Callable[[Item], Judgement]) -> _J
         return _Judged(item, Outcome.ERROR, f"could not be made: {_sentence(item.record.reason)}", lapses)
     outcome, reason = rule(item)
     if outcome is Outcome.PASS and lapses is not None and case.pool.at > lapses:
-        outcome, reason = Outcome.STALE, f"lapsed on {lapses:%Y-%m-%d}"
+        why = f": {reason}" if item.record.valid_until == lapses and item.is_typed else ""
+        outcome, reason = Outcome.STALE, f"lapsed on {lapses:%Y-%m-%d}{why}"
     return _Judged(item, outcome, reason, lapses)
 
 

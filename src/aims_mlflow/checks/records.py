@@ -53,11 +53,11 @@ class StatementInForce:
             return _no_statement(case.requirement.id, self.id, topics, case.requirement.accepts)
 
         def rule(item: Item) -> Judgement:
-            record = item.record
-            missing = [name for name in needs if not getattr(record, name, None)]
-            if missing:
+            outcome, reason = by_presence(item)
+            missing = [name for name in needs if not getattr(item.record, name, None)]
+            if outcome is Outcome.PASS and missing:
                 return Outcome.MISSING, f"it names no {' and no '.join(missing)}"
-            return by_presence(item)
+            return outcome, reason
 
         def bears(item: Item) -> bool:
             record = item.record
@@ -69,13 +69,19 @@ class StatementInForce:
             record = item.record
             return bears(item) and isinstance(record, AttestationRecord) and start_of_validity(record) <= case.pool.at
 
+        typed = any(item.is_typed and in_force(item) for item in case.pool.of_kind("attestation"))
+
+        def counts(item: Item) -> bool:
+            plain = not item.is_typed and item.record.status is EvidenceStatus.OK
+            return in_force(item) and not (typed and plain)
+
         named = _named(topics)
         coming = [i for i in case.pool.own("attestation") if bears(i) and not in_force(i)]
         nothing = f"no attestation on {named} is on file"
         if coming:
             starts = min(start_of_validity(i.record) for i in coming if isinstance(i.record, AttestationRecord))
             nothing = f"the attestation on {named} is not valid before {starts:%Y-%m-%d}"
-        return judge(case, rule, matches=in_force, nothing=nothing)
+        return judge(case, rule, matches=counts, nothing=nothing)
 
 
 def _named(topics: tuple[str, ...]) -> str:

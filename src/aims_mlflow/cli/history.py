@@ -14,7 +14,7 @@ from aims_mlflow.cli.exits import MET, NOT_MET, debug_option, json_option
 from aims_mlflow.cli.moments import as_of_option
 
 if TYPE_CHECKING:
-    from aims_mlflow.gate.history import History, Review, Said, Serving
+    from aims_mlflow.gate.history import History, Holding, Review, Said, Serving
     from aims_mlflow.registry.verifying import LogCheck
 
 _uri_option = click.option("--tracking-uri", help="MLflow tracking server; by default the one MLflow itself would use.")
@@ -71,6 +71,10 @@ def _print_history(found: History, *, past: bool) -> None:
     names = f" (before: {', '.join(found.former_names)})" if found.former_names else ""
     entries = terminal.counted(found.entries, "entry", "entries")
     terminal.say_plain(f"{found.model}{names}: {entries} in the log. Serving {when}:")
+    for hold in found.holdings:
+        if hold.until is None:
+            what = f"Held: {hold.severity} incident {hold.incident} is open since {_time(hold.since)} UTC"
+            terminal.say(terminal.badge("✗", f"{what}{f': {hold.what}' if hold.what else ''}", "bad"))
     if found.current:
         terminal.say(_servings(found, found.current, ended=False))
     else:
@@ -85,6 +89,8 @@ def _print_history(found: History, *, past: bool) -> None:
             line = [str(refusal.number), _time(refusal.at), refusal.version or "-", str(refusal.target)]
             terminal.rows(made, [[*line, refusal.by.name or "unknown", why or "no reason on record"]])
         terminal.say("Refused or failed:", made)
+    if found.holdings:
+        terminal.say("Held by incidents:", _holdings(found.holdings))
     if found.reviews:
         terminal.say("Said of versions:", _reviews(found.reviews))
 
@@ -161,6 +167,19 @@ def _person(said: Said, reviews: Mapping[str, Review]) -> str:
         " (withdrawn since)" if review and review.withdrawn else " (lapsed since)" if review and review.lapsed else ""
     )
     return said.person + (f" as {said.role}" if said.role else "") + gone
+
+
+def _holdings(listed: tuple[Holding, ...]) -> Any:
+    made = terminal.table("Entry", "Incident", "Held since", "By", "Until", "Released by")
+    for one in listed:
+        by = f"{one.person} ({one.by.identity})"
+        until: Any = _time(one.until) if one.until else terminal.badge("✗", "still held", "bad")
+        freed = "-"
+        if one.until is not None:
+            freed = f"{one.released_by} (entry {one.release})" + (f": {one.why}" if one.why else "")
+            freed += "; not signed as the hold is, 'aims gate' says whether it counts" if one.doubtful else ""
+        terminal.rows(made, [[str(one.number), f"{one.incident} ({one.severity})", _time(one.since), by, until, freed]])
+    return made
 
 
 def _reviews(listed: tuple[Review, ...]) -> Any:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from aims_mlflow.config.completeness import declared, undeclared
 from aims_mlflow.config.consistency import KnownNames, framework_files, mistakes
 from aims_mlflow.config.document import Document, read_document
-from aims_mlflow.config.models import Declaration
+from aims_mlflow.config.models import Applicability, Declaration
 from aims_mlflow.config.problems import Loc, Problem, explain
 from aims_mlflow.errors import ConfigError
 from aims_mlflow.evidence.base import sha256_of
@@ -43,6 +43,22 @@ class Settings:
     """The file; None when there is none (everything then is undeclared)."""
     sha256: str | None = None
     """``sha256:...`` over the file's bytes."""
+    applicability: Mapping[str, Applicability] | None = None
+    """What applies, the Statement of Applicability on record taken in; None: what the declaration itself says.
+
+    It is only judged by: the declaration stays what the file says, wherever it is captured or kept.
+    """
+
+    @property
+    def in_force(self) -> Declaration:
+        """The declaration to judge by."""
+        if self.applicability is None:
+            return self.declaration
+        return self.declaration.model_copy(update={"applicability": dict(self.applicability)})
+
+    def with_applicability(self, lines: Mapping[str, Applicability]) -> Settings:
+        """The same, judged by other lines on what applies."""
+        return replace(self, applicability=lines)
 
     @property
     def folder(self) -> Path:

@@ -103,16 +103,15 @@ def assessment_of(
     Raises:
         CatalogError: a framework file of the declaration is wrong.
     """
-    declaration = settings.declaration
     subject = subject_of(evidence, facts, settings, model=model)
     return evaluate(
         about(evidence, subject.model),
         catalog_of(settings),
-        declaration,
+        settings.in_force,
         subject=subject,
         at=at,
         declaration_sha256=settings.sha256,
-        undeclared=undeclared(declaration),
+        undeclared=undeclared(settings.declaration),
     )
 
 

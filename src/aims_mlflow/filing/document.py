@@ -39,7 +39,7 @@ def document_from(
         size = path.stat().st_size
         if size == 0:
             raise InputError("the document is empty", where=str(path), remedy="Give the one with content.")
-        digest = _hash(path)
+        digest = sha256_of_file(path)
     except OSError as error:
         raise InputError(f"the document cannot be read ({error.strerror})", where=str(path)) from error
     if size > LARGEST:
@@ -58,7 +58,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _hash(path: Path) -> str:
+def sha256_of_file(path: Path) -> str:
+    """``sha256:`` and the hex digest of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,27 +18,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from aims_mlflow.attach.store import check_reachable
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError, InputError
-from aims_mlflow.evidence import now, sha256_of
-from aims_mlflow.filing.document import FOLDER
+from aims_mlflow.evidence import now
+from aims_mlflow.filing import artifacts
+from aims_mlflow.filing.document import sha256_of_file
+from aims_mlflow.filing.opening import ANNOUNCED_TAG, Rival, may_open, rival_of
+from aims_mlflow.filing.runs import DIGEST, NEXT, RECORD_TAG, Reading, chunks_of, filed_of, is_filed
 from aims_mlflow.management.record import ManagementRecord
 from aims_mlflow.management.state import Filed, Problem, State
 
 EXPERIMENT = "aims-management"
 KIND_TAG = "aims.kind"
 KIND = "management"
-RECORD_TAG = "aims.record"
-"""``type:id``, for search; what counts is the content."""
-DIGEST = "sha256"
-NEXT = "next"
-"""Parameter of a revision that names the run of the next one."""
-_CHUNK = 5_500
-"""Characters of a parameter: MLflow keeps 6,000."""
-_MOST = 90
-"""Parameters of content; MLflow takes a hundred at once."""
 _PAGE = 1_000
 _FILE_STORE = ("file:", "/", "./", "../")
 
@@ -74,8 +67,17 @@ class RecordStore:
         Raises:
             DeliveryError: MLflow cannot be reached.
         """
-        filed, problems = self.everything()
-        return State.of(filed, at=at or now(), problems=problems)
+        read = Reading(self._runs(), self._run, since=at or now())
+        return State.of(read.filed, at=at or now(), problems=read.problems)
+
+    def states(self, *moments: datetime) -> tuple[State, ...]:
+        """What was known at each of several moments, from one reading.
+
+        Raises:
+            DeliveryError: MLflow cannot be reached.
+        """
+        read = Reading(self._runs(), self._run, since=min(moments))
+        return tuple(State.of(read.filed, at=at, problems=read.problems) for at in moments)
 
     def everything(self, link: str | None = None) -> tuple[list[Filed], list[Problem]]:
         """Every revision ever filed, and what is wrong with the runs that hold them.
@@ -86,47 +88,79 @@ class RecordStore:
         Raises:
             DeliveryError: MLflow cannot be reached.
         """
-        filed: list[Filed] = []
-        problems: list[Problem] = []
-        named: dict[str, str] = {}
-        for run in self._runs(f"tags.`{RECORD_TAG}` = '{link}'" if link else ""):
-            params = run.data.params
-            if params.get(NEXT):
-                named[params[NEXT]] = str(run.info.run_id)
-            try:
-                one = filed_of(run)
-            except EvidenceError as error:
-                problems.append(_unreadable(run, error))
-                continue
-            if one is not None:
-                filed.append(one)
-        return _claimed(filed, named, problems), problems
+        read = Reading(self._runs(f"tags.`{RECORD_TAG}` = '{link}'" if link else ""), self._run)
+        return read.filed, read.problems
 
     def document(self, one: Filed) -> bytes:
         """The document kept with a record, checked against its hash.
+
+        One that stayed the same over revisions lies with the one it was filed with.
 
         Raises:
             InputError: the record keeps no document.
             EvidenceError: it is absent, or not the one that was filed.
             DeliveryError: MLflow cannot be reached.
         """
-        named = one.record.document
-        if named is None or named.sha256 is None or named.uri is not None or one.run_id is None:
+        if not keeps_document(one):
             raise InputError("the record keeps no document", where=one.record.link)
-        run_id = one.run_id
+        filed, _ = self.everything(one.record.link)
         with tempfile.TemporaryDirectory() as folder:
+            return self.kept_document(one, filed, Path(folder)).read_bytes()
+
+    def kept_document(self, one: Filed, revisions: list[Filed], folder: Path) -> Path:
+        """The document kept with a record, brought into a folder and checked against its hash.
+
+        Args:
+            one: The revision.
+            revisions: Every revision of its record.
+            folder: Where to.
+
+        Raises:
+            EvidenceError: it is absent, or not the one that was filed.
+            DeliveryError: MLflow cannot be reached.
+        """
+        named = one.record.document
+        digest = named.sha256 if named is not None else None
+        runs = [
+            other.run_id
+            for other in sorted(revisions, key=lambda other: other.record.revision, reverse=True)
+            if other.record.revision <= one.record.revision and keeps_document(other, digest)
+        ]
+        others = False
+        for run_id in dict.fromkeys([one.run_id, *runs]):
+            for path in self._ask(partial(artifacts.kept, self.client, str(run_id))):
+                fetched = self._fetched(str(run_id), path, folder)
+                if sha256_of_file(fetched) == digest:
+                    return fetched
+                others = True
+        raise EvidenceError(
+            f"the document {'is not the one that was filed' if others else 'is absent'}",
+            where=f"{one.record.link}, run {one.run_id}",
+            remedy="Restore MLflow's artifacts from a backup, or file the document anew.",
+        )
+
+    def _fetched(self, run_id: str, path: str, folder: Path) -> Path:
+        into = Path(tempfile.mkdtemp(dir=folder))
+        return self._ask(lambda: artifacts.fetch(self.client, run_id, path, into))
+
+    def is_deleted(self) -> str | None:
+        """The id of the records' experiment where somebody deleted it; None where it is there, or never was."""
+        found = self._ask(lambda: self.client.get_experiment_by_name(EXPERIMENT))
+        return None if found is None or found.lifecycle_stage == "active" else str(found.experiment_id)
+
+    def _run(self, run_id: str) -> Any | None:
+        """A run by its id; None where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        def get() -> Any | None:
             try:
-                listed = [f.path for f in self.client.list_artifacts(run_id, FOLDER)]
-                fetched = [self.client.download_artifacts(run_id, path, folder) for path in listed[:1]]
-                content = Path(fetched[0]).read_bytes() if fetched else b""
-            except Exception as error:
-                raise DeliveryError(_words(error), where=f"run {run_id}") from error
-        if not content or sha256_of(content) != named.sha256:
-            what = "is absent" if not content else "is not the one that was filed"
-            raise EvidenceError(
-                f"the document {what}", where=f"{one.record.link}, run {run_id}", remedy="File the document anew."
-            )
-        return content
+                return self.client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                    return None
+                raise
+
+        return self._ask(get)
 
     def _runs(self, only: str = "") -> Iterator[Any]:
         """The records runs, deleted ones too, oldest first."""
@@ -166,16 +200,19 @@ class RecordStore:
 
         Raises:
             RevisedError: somebody filed that revision first; read again and decide again.
-            InputError: it is too large.
+            InputError: it is too large, or holds text that is no Unicode.
+            EvidenceError: the revision before was deleted or cannot be read, so that none may follow it; or the
+                document is no longer the one that was given.
             DeliveryError: MLflow cannot be reached.
         """
-        chunks = _chunks(record)
-        before = self._run_of(record.type, record.id, record.revision - 1) if record.revision > 1 else None
-        if record.revision > 1 and before is None:
-            raise RevisedError("the revision before is not on file", where=record.link, remedy="Read again.")
+        chunks = chunks_of(record)
+        before = self._run_before(record) if record.revision > 1 else None
         run_id = self._new_run(record)
         if document is not None:
-            self._ask(lambda: self.client.log_artifact(run_id, str(document), FOLDER))
+            self._ask(lambda: artifacts.keep(self.client, run_id, document))
+            self._check_unchanged(record, document, run_id)
+        if before is None:
+            self._open(run_id, record)
         self._write(run_id, record, chunks)
         if before is not None:
             self._claim(before, run_id, record)
@@ -185,7 +222,7 @@ class RecordStore:
     def _new_run(self, record: ManagementRecord) -> str:
         tags = {
             KIND_TAG: KIND,
-            RECORD_TAG: record.link,
+            **({RECORD_TAG: record.link} if record.revision > 1 else {}),
             "mlflow.runName": f"{record.link} r{record.revision}"[:250],
             "aims.owner": record.owner[:500],
             "aims.valid_until": str(record.valid_until or "none"),
@@ -209,15 +246,71 @@ class RecordStore:
                 return
             if held is None:
                 raise DeliveryError(_words(error), where=f"run {before}") from error
-            with suppress(AimsError):
-                self._ask(lambda: self.client.delete_run(run_id))
+            self._drop(run_id)
             raise RevisedError("somebody else revised it first", where=record.link, remedy="Read again.") from error
 
-    def _run_of(self, type_: str, id_: str, revision: int) -> str | None:
-        """The run that holds a revision, of two first ones the earlier."""
-        state = State.of(self.everything(f"{type_}:{id_}")[0], at=datetime.max.replace(tzinfo=UTC))
-        one = state.get(type_, id_)
-        return one.run_id if one is not None and one.record.revision == revision else None
+    def _open(self, run_id: str, record: ManagementRecord) -> None:
+        """Wait for the right to write the first revision.
+
+        Raises:
+            RevisedError: somebody else opened the record.
+            EvidenceError: what is on file under its name cannot be read.
+        """
+        from mlflow.entities import RunTag
+
+        def announce() -> None:
+            tags = [RunTag(RECORD_TAG, record.link), RunTag(ANNOUNCED_TAG, f"{time.time():.3f}")]
+            self._ask(lambda: self.client.log_batch(run_id, tags=tags))
+
+        opened = may_open(
+            run_id,
+            announce=announce,
+            step_back=lambda: self._ask(lambda: self.client.delete_tag(run_id, RECORD_TAG)),
+            look=lambda: self._rivals(run_id, record.link),
+        )
+        if not opened:
+            self._drop(run_id)
+            for run in self._runs(f"tags.`{RECORD_TAG}` = '{record.link}'"):
+                filed_of(run)
+            raise RevisedError("somebody else opened the record first", where=record.link, remedy="Read again.")
+
+    def _rivals(self, own: str, link: str) -> list[Rival]:
+        """The other runs under a record that are filed, or might be."""
+        others = [run for run in self._runs(f"tags.`{RECORD_TAG}` = '{link}'") if str(run.info.run_id) != own]
+        found = [(run.info.lifecycle_stage, rival_of(run, is_filed)) for run in others]
+        return [rival for stage, rival in found if rival.is_filed or stage == "active"]
+
+    def _run_before(self, record: ManagementRecord) -> str:
+        """The run of the revision before; of two first ones the one filed first.
+
+        Raises:
+            RevisedError: it is not the latest on file.
+            EvidenceError: it was deleted.
+        """
+        for link in (record.link, None):  # anybody may have changed the tag that the search goes by
+            state = State.of(self.everything(link)[0], at=datetime.max.replace(tzinfo=UTC))
+            one = state.get(record.type, record.id)
+            if one is None or one.record.revision != record.revision - 1:
+                continue
+            if one.deleted:
+                raise EvidenceError(
+                    f"revision {one.record.revision} of the record was deleted, and none can follow it",
+                    where=record.link,
+                    remedy=f"Restore its run, `mlflow runs restore --run-id {one.run_id}`, or use another id.",
+                )
+            return str(one.run_id)
+        raise RevisedError("the revision before is not the latest on file", where=record.link, remedy="Read again.")
+
+    def _check_unchanged(self, record: ManagementRecord, document: Path, run_id: str) -> None:
+        named = record.document
+        if named is None or sha256_of_file(document) != named.sha256:
+            self._drop(run_id)
+            raise EvidenceError("the document changed while it was filed", where=document.name, remedy="File it again.")
+
+    def _drop(self, run_id: str) -> None:
+        """Leave a run that holds nothing that counts."""
+        with suppress(AimsError):
+            self._ask(lambda: self.client.delete_run(run_id))
 
     def _experiment(self) -> str:
         found = self._ask(lambda: self.client.get_experiment_by_name(EXPERIMENT))
@@ -244,29 +337,10 @@ class RecordStore:
         check_reachable(self.uri)
         try:
             return call()
+        except AimsError:
+            raise
         except Exception as error:
             raise DeliveryError(_words(error), where="the management records") from error
-
-
-def filed_of(run: Any) -> Filed | None:
-    """The revision a run holds; None for one that was never written to its end.
-
-    Raises:
-        EvidenceError: it does not match its digest, or is no record.
-    """
-    params = run.data.params
-    if DIGEST not in params:
-        return None
-    text = "".join(params[name] for name in sorted(params) if name.startswith("record.")) + "\n"
-    try:
-        if sha256_of(text.encode()) != params[DIGEST]:
-            raise EvidenceError("the record is not what was filed", where=f"run {run.info.run_id}")
-        record = ManagementRecord.model_validate_json(text)
-    except ValidationError as error:
-        raise EvidenceError("the record cannot be read", where=f"run {run.info.run_id}") from error
-    if record.digest != params[DIGEST]:
-        raise EvidenceError("the record is not in its one form", where=f"run {run.info.run_id}")
-    return Filed(record, str(run.info.run_id), deleted=run.info.lifecycle_stage != "active")
 
 
 def filer() -> str:
@@ -278,52 +352,12 @@ def filer() -> str:
     return (name or "")[:200]
 
 
-def _claimed(filed: list[Filed], named: dict[str, str], problems: list[Problem]) -> list[Filed]:
-    """The first revisions, and later ones that the revision before names; others were never filed to the end."""
-    kept = []
-    for one in filed:
-        record = one.record
-        if record.revision == 1 or one.run_id in named:
-            kept.append(one)
-        elif not one.deleted:
-            problems.append(
-                Problem(
-                    code="unfinished",
-                    type=record.type,
-                    id=record.id,
-                    revision=record.revision,
-                    what=f"revision {record.revision} was not filed to its end",
-                    remedy="File it again.",
-                    run_id=one.run_id,
-                    blocks=False,
-                    known_at=record.recorded_at,
-                )
-            )
-    return kept
-
-
-def _unreadable(run: Any, error: EvidenceError) -> Problem:
-    type_, _, id_ = str(run.data.tags.get(RECORD_TAG, "unknown:unknown")).partition(":")
-    return Problem(
-        code="altered",
-        type=type_,
-        id=id_,
-        what=error.message,
-        remedy="Restore MLflow's backup, or file the record anew under another id.",
-        run_id=str(run.info.run_id),
-    )
-
-
-def _chunks(record: ManagementRecord) -> list[str]:
-    text = record.canonical.decode().removesuffix("\n")
-    chunks = [text[n : n + _CHUNK] for n in range(0, len(text), _CHUNK)]
-    if len(chunks) > _MOST:
-        raise InputError(
-            f"the record has {len(text):,} characters; up to {_CHUNK * _MOST:,} are kept",
-            where=record.link,
-            remedy="Put the long part into its document.",
-        )
-    return chunks
+def keeps_document(one: Filed, sha256: str | None = None) -> bool:
+    """Whether a revision's document is kept with the records, not only pointed at; of that hash, where one is given."""
+    named = one.record.document
+    if named is None or named.sha256 is None or named.uri is not None or one.run_id is None:
+        return False
+    return sha256 is None or named.sha256 == sha256
 
 
 def _plain(client: Any, name: str) -> Callable[..., Any]:
@@ -338,4 +372,4 @@ def _words(error: Exception) -> str:
     return f"MLflow could not read or write a record ({code})"
 
 
-__all__ = ["EXPERIMENT", "RecordStore", "RevisedError", "filed_of", "filer"]
+__all__ = ["EXPERIMENT", "RecordStore", "RevisedError", "filed_of", "filer", "keeps_document"]

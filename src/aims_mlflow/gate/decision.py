@@ -12,6 +12,7 @@ from aims_mlflow.errors import AimsError
 from aims_mlflow.gate.asked import lacking
 from aims_mlflow.gate.case import Case
 from aims_mlflow.gate.entries import Entry, ReviewEntry, Target
+from aims_mlflow.gate.holds import held as held_by
 from aims_mlflow.gate.outcome import DecisionOutcome, GateDecision, Problem, VersionFacts
 from aims_mlflow.gate.policy import ProhibitedError, guard_of, policy_sha256
 from aims_mlflow.gate.voices import Reviews, wanting_approvals, with_waiver
@@ -58,7 +59,7 @@ def decide(
     case = Case(facts, target, guard, declaration, at, rows or {})
     servers = declaration.gate.servers.values() if declaration.gate else ()
     reviews = Reviews.of(entries, case, frozenset([*gate_keys, *servers]))
-    problems = [*lacking(case), *wanting_approvals(case, reviews)]
+    problems = [*held_by(reviews.holds), *lacking(case), *wanting_approvals(case, reviews)]
     covered = [with_waiver(p, case, reviews) for p in problems]
     open_ones = [p for p in covered if p.waived_by is None]
     waived = [p.waived_by for p in covered if p.waived_by is not None]

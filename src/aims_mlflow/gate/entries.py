@@ -1,4 +1,4 @@
-"""What the transition log holds: one entry a decision, an approval, a rejection, a waiver.
+"""What the transition log holds: one entry a decision, an approval, a rejection, a waiver, a hold.
 
 Every entry names the one before it by digest. A field added later must be optional and null where it is unknown: null
 is not written, so the digests of older entries stay what they were.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -175,6 +175,23 @@ class ReviewEntry(EntryBase):
     """Of a withdrawal: the entry it takes back."""
 
 
+class HoldEntry(EntryBase):
+    """A serious incident holds the model: no guarded move passes until a later entry releases it."""
+
+    type: Literal["hold"] = "hold"
+    state: Literal["held", "released"]
+    incident: str = Field(min_length=1, max_length=100)
+    """Id of the incident's record."""
+    severity: str = Field(min_length=1, max_length=40)
+    """As the record said it."""
+    person: str = Field(min_length=1, max_length=200)
+    """Who opened or closed the incident. ``reason`` says what happened, or why the model is free again."""
+    record_sha256: Sha256
+    """Digest of the revision of the record it rests on."""
+    releases: Sha256 | None = None
+    """Of a release: the entry it lifts. An older one of the same incident, copied, lifts nothing."""
+
+
 class RegisteredEntry(EntryBase):
     """A version was made."""
 
@@ -202,8 +219,10 @@ class RenamedEntry(EntryBase):
 
 
 Entry = Annotated[
-    MoveEntry | FailedEntry | ReviewEntry | RegisteredEntry | FoundEntry | RenamedEntry, Field(discriminator="type")
+    MoveEntry | FailedEntry | ReviewEntry | HoldEntry | RegisteredEntry | FoundEntry | RenamedEntry,
+    Field(discriminator="type"),
 ]
+E = TypeVar("E", bound=EntryBase)
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
@@ -264,7 +283,7 @@ def name_after(entry: Entry) -> str:
     return entry.to if isinstance(entry, RenamedEntry) else entry.model
 
 
-def without_replays(entries: Iterable[Entry]) -> list[Entry]:
+def without_replays(entries: Iterable[E]) -> list[E]:
     """The entries, signed ones once: who can write into the log can also copy an approval that was withdrawn."""
     seen: set[str] = set()
     kept = []

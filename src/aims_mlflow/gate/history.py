@@ -13,13 +13,16 @@ from aims_mlflow.gate.entries import (
     Entry,
     FailedEntry,
     FoundEntry,
+    HoldEntry,
     Level,
     MoveEntry,
     RegisteredEntry,
     RenamedEntry,
     ReviewEntry,
     Target,
+    without_replays,
 )
+from aims_mlflow.gate.holds import is_as_sure
 
 _NOT_SERVING = {"none", "archived"}
 """Stages in which a version serves nobody."""
@@ -107,6 +110,29 @@ class Review(Record):
     lapsed: bool = False
 
 
+class Holding(Record):
+    """A serious incident that held the model."""
+
+    number: int
+    digest: Sha256
+    incident: str
+    severity: str
+    what: str | None = None
+    since: UtcTime
+    by: Actor
+    person: str
+    level: Level
+    until: UtcTime | None = None
+    """Null while it holds."""
+    released_by: str | None = None
+    why: str | None = None
+    """What was said when it was released."""
+    release: int | None = None
+    """The entry that released it."""
+    doubtful: bool = False
+    """Whether the release is not signed by the key that signed the hold: the policy says whether it counts."""
+
+
 class History(Record):
     """The log of a model as it reads at a moment."""
 
@@ -120,6 +146,8 @@ class History(Record):
     """Oldest first."""
     refusals: tuple[Refusal, ...] = ()
     reviews: tuple[Review, ...] = ()
+    holdings: tuple[Holding, ...] = ()
+    """Oldest first."""
     registered: int = 0
     """Versions whose making is on record."""
 
@@ -169,6 +197,7 @@ def history(entries: Sequence[Entry], *, model: str, at: datetime) -> History:
         servings=tuple(sorted([*posts.ended, *posts.open.values()], key=lambda s: (s.since, s.number))),
         refusals=tuple(refusals),
         reviews=tuple(_review(digest, e, at, withdrawn) for digest, e in said.items()),
+        holdings=_holdings(known),
         registered=sum(isinstance(e, RegisteredEntry) for e in known),
     )
 
@@ -191,6 +220,35 @@ def _review(digest: str, entry: ReviewEntry, at: datetime, withdrawn: set[tuple[
         withdrawn=(digest, entry.person.casefold()) in withdrawn,
         lapsed=entry.valid_until is not None and entry.valid_until <= at,
     )
+
+
+def _holdings(known: Sequence[Entry]) -> tuple[Holding, ...]:
+    found: dict[str, Holding] = {}
+    holds: dict[str, HoldEntry] = {}
+    for entry in without_replays([one for one in known if isinstance(one, HoldEntry)]):
+        if entry.state == "held":
+            holds[entry.digest] = entry
+            found[entry.digest] = Holding(
+                number=entry.number,
+                digest=entry.digest,
+                incident=entry.incident,
+                severity=entry.severity,
+                what=entry.reason,
+                since=entry.at,
+                by=entry.actor,
+                person=entry.person,
+                level=entry.level,
+            )
+            continue
+        hold = holds.get(str(entry.releases))
+        if hold is None or hold.incident != entry.incident:
+            continue
+        before, doubtful = found[hold.digest], not is_as_sure(hold, entry)
+        if before.until is not None and (doubtful or not before.doubtful):
+            continue
+        ended = {"until": entry.at, "released_by": entry.person, "why": entry.reason, "release": entry.number}
+        found[hold.digest] = before.model_copy(update=ended | {"doubtful": doubtful})
+    return tuple(found.values())
 
 
 @dataclass

@@ -13,7 +13,7 @@ GATE_TAG = "aims.gate"
 
 _SHOWN = 3
 _SELF_SAID = frozenset(
-    {"approvals", "assessment", "content", "policy", "prohibited", "rejected", "signature", "unreadable"}
+    {"approvals", "assessment", "content", "held", "policy", "prohibited", "rejected", "signature", "unreadable"}
 )
 """Ids whose problems say in full what they are about."""
 

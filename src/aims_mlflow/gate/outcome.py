@@ -40,7 +40,7 @@ class Problem(Record):
 
     id: str
     """The control, kind of evidence, or one of ``assessment``, ``content``, ``signature``, ``approvals``, ``rejected``,
-    ``policy``, ``unreadable``, ``prohibited``."""
+    ``held``, ``policy``, ``unreadable``, ``prohibited``."""
     title: str = ""
     """Short title of the control."""
     what: str

@@ -1,4 +1,4 @@
-"""How a version stands before the gate: what each guarded target would answer, and who said what of it. Pure."""
+"""How a version stands before the gate: what each guarded target would answer, what holds it, who said what. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from aims_mlflow.config import Declaration
 from aims_mlflow.controls import Row
 from aims_mlflow.evidence.base import Record
 from aims_mlflow.gate.decision import GateDecision, VersionFacts, decide
-from aims_mlflow.gate.entries import Entry, ReviewEntry
+from aims_mlflow.gate.entries import Entry, HoldEntry, ReviewEntry
+from aims_mlflow.gate.holds import known_keys, open_holds
 from aims_mlflow.gate.policy import guarded_targets
 
 
@@ -20,6 +21,8 @@ class Standing(Record):
     """One for each target the policy names outright."""
     reviews: tuple[ReviewEntry, ...] = ()
     """Approvals, rejections, waivers and break-glasses of this content, latest last."""
+    holds: tuple[HoldEntry, ...] = ()
+    """Serious incidents that hold the model, oldest first."""
 
     @property
     def break_glass(self) -> tuple[ReviewEntry, ...]:
@@ -52,7 +55,19 @@ def standing_of(
         for target in guarded_targets(declaration, facts.model)
     )
     content = facts.held.statement.model_sha256 if facts.held else facts.model_sha256
-    return Standing(decisions=decisions, reviews=reviews_in_force(entries, content, at))
+    return Standing(
+        decisions=decisions,
+        reviews=reviews_in_force(entries, content, at),
+        holds=holds_in_force(entries, declaration, at, gate_keys=keys),
+    )
+
+
+def holds_in_force(
+    entries: Sequence[Entry], declaration: Declaration, at: datetime, *, gate_keys: Iterable[str] = ()
+) -> tuple[HoldEntry, ...]:
+    """The holds that stand; whether a release also fits what a guarded target asks of people, its decision says."""
+    found = open_holds(entries, at=at, keys=known_keys(declaration, gate_keys))
+    return tuple(one.entry for one in found)
 
 
 def reviews_in_force(entries: Sequence[Entry], content: str | None, at: datetime) -> tuple[ReviewEntry, ...]:

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from aims_mlflow.config.gate import ApprovalRule, GatePerson
 from aims_mlflow.gate.case import Case
-from aims_mlflow.gate.entries import Entry, Identity, ReviewEntry, without_replays
+from aims_mlflow.gate.entries import Entry, HoldEntry, Identity, ReviewEntry, without_replays
+from aims_mlflow.gate.holds import OpenHold, known_keys, open_holds
 from aims_mlflow.gate.outcome import BREAK_GLASS_DAYS, CLOCKS_DIFFER, Problem
 from aims_mlflow.gate.signing import is_signed_by
 
@@ -23,6 +24,8 @@ class Reviews:
     waivers: tuple[ReviewEntry, ...]
     passed_over: tuple[str, ...]
     """Why approvals did not count, for the message."""
+    holds: tuple[OpenHold, ...] = ()
+    """Serious incidents that hold the model, whatever its content."""
 
     @classmethod
     def of(cls, entries: Sequence[Entry], case: Case, gate_keys: frozenset[str]) -> Reviews:
@@ -56,6 +59,12 @@ class Reviews:
             tuple(e for e in counted.values() if e.decision == "reject"),
             tuple(waivers),
             tuple(dict.fromkeys(why)),
+            open_holds(
+                entries,
+                at=case.at,
+                keys=known_keys(case.declaration, gate_keys),
+                objection=lambda entry: _not_known(entry, rule, case, gate_keys),
+            ),
         )
 
 
@@ -97,7 +106,7 @@ def _known(name: str, case: Case) -> GatePerson | None:
     return next((who for person, who in people.items() if person.casefold() == _person(name, case)), None)
 
 
-def _not_known(entry: ReviewEntry, rule: ApprovalRule, case: Case, gate_keys: frozenset[str]) -> str:
+def _not_known(entry: ReviewEntry | HoldEntry, rule: ApprovalRule, case: Case, gate_keys: frozenset[str]) -> str:
     """Why the entry's person is not known well enough; empty where it is."""
     if not entry.person.strip():
         return "no name"
@@ -105,7 +114,7 @@ def _not_known(entry: ReviewEntry, rule: ApprovalRule, case: Case, gate_keys: fr
     known = _known(entry.person, case)
     if people and known is None:
         return "not among the people of the policy"
-    if known is not None and entry.role and entry.role not in known.roles:
+    if known is not None and isinstance(entry, ReviewEntry) and entry.role and entry.role not in known.roles:
         return f"may not act as {entry.role}"
     identity = _identity(entry, known, case, gate_keys)
     if list(Identity).index(identity) < list(Identity).index(Identity(rule.identity)):
@@ -113,7 +122,9 @@ def _not_known(entry: ReviewEntry, rule: ApprovalRule, case: Case, gate_keys: fr
     return ""
 
 
-def _identity(entry: ReviewEntry, known: GatePerson | None, case: Case, gate_keys: frozenset[str]) -> Identity:
+def _identity(
+    entry: ReviewEntry | HoldEntry, known: GatePerson | None, case: Case, gate_keys: frozenset[str]
+) -> Identity:
     """How sure it is that the person named said it: by signature, by a server's word on the login, or by claim."""
     if entry.signature and entry.key and is_signed_by(entry.key, entry.signed_bytes(), entry.signature):
         if known is not None and known.key == entry.key:
@@ -185,6 +196,8 @@ def with_waiver(problem: Problem, case: Case, reviews: Reviews) -> Problem:
         by_maker = profile.approvals.four_eyes and _person(entry.person, case) in _makers(case)
         if problem.id == "approvals" and by_maker and not whole:  # else four eyes would be two
             continue
+        if problem.id == "held" and not (whole and all(entry.at > hold.entry.at for hold in reviews.holds)):
+            continue  # said before anybody knew of the incident, or too little to set it aside
         if whole or problem.id in entry.controls:
             return problem.model_copy(update={"waived_by": entry.digest, "waiver": _in_words(entry)})
     return problem

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from aims_mlflow.catalog import Catalog
 from aims_mlflow.catalog.register import nearest
@@ -94,6 +95,8 @@ def draft(
         )
     except ValidationError as error:
         raise InputError(f"the record is not valid: {said_by(error)}", where=f"{type_id}:{name}") from error
+    except (PydanticSerializationError, UnicodeError) as error:
+        raise InputError("the content holds something JSON has no form for", where=f"{type_id}:{name}") from error
     _check_links(made, state)
     return made
 

@@ -10,6 +10,7 @@ from aims_mlflow.catalog import Catalog
 from aims_mlflow.errors import AimsError
 from aims_mlflow.evidence.base import Record, UtcTime
 from aims_mlflow.management.applicability import ApplicabilityContent
+from aims_mlflow.management.incident_clocks import clocks_of
 from aims_mlflow.management.incidents import CorrectiveAction, IncidentContent, NonconformityContent
 from aims_mlflow.management.portfolio import Portfolio
 from aims_mlflow.management.risks import RiskContent
@@ -141,6 +142,8 @@ def _typed(state: State, catalog: Catalog) -> Iterator[Due]:
                     )
         elif isinstance(content, IncidentContent | NonconformityContent) and content.status != "closed":
             yield from _actions(content.actions, one, system)
+            if isinstance(content, IncidentContent):
+                yield from _notices(content, one, system, state.at)
 
 
 def _actions(actions: Iterable[CorrectiveAction], one: Filed, system: str | None) -> Iterator[Due]:
@@ -153,6 +156,19 @@ def _actions(actions: Iterable[CorrectiveAction], one: Filed, system: str | None
                 system=system,
                 about=one.record.link,
                 next_step=f"'aims {one.record.type} show {one.record.id}' says where it stands.",
+            )
+
+
+def _notices(content: IncidentContent, one: Filed, system: str | None, at: datetime) -> Iterator[Due]:
+    for clock in clocks_of(content, at):
+        if clock.state in ("running", "overdue"):
+            yield Due(
+                by=clock.due,
+                what=f"notice to the authority, {clock.ref}: {content.title}",
+                owner=one.record.owner,
+                system=system,
+                about=one.record.link,
+                next_step=f"Once it is told: 'aims incident notify {one.record.id} --to authority'.",
             )
 
 

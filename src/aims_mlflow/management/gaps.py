@@ -22,6 +22,8 @@ class GapContent(Record):
     rows: dict[str, GapRow]
     """Row id to state."""
     mean: float
-    """Mean maturity of the applicable rows."""
+    """Mean maturity; no exclusion raises it."""
     fresh_share: float
     """Share of the applicable rows that rest on current evidence."""
+    systems: dict[str, float] = Field(default_factory=dict)
+    """System to its mean maturity."""

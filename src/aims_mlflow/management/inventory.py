@@ -15,6 +15,8 @@ from aims_mlflow.management.state import Filed, Problem, State
 from aims_mlflow.management.systems import SystemContent
 
 TYPE = "system"
+CONTESTED = "contested"
+"""Code of the problem that several systems claim a model."""
 _WILD = re.compile(r"[*?]")
 _FIRST_LOOKED_AT = {
     RiskClass.PROHIBITED: 0,
@@ -187,7 +189,7 @@ def _standing_problems(one: InventoriedSystem, state: State) -> Iterator[Problem
 
 def _contested(model: str, by: tuple[str, ...]) -> Problem:
     return Problem(
-        code="contested",
+        code=CONTESTED,
         type=TYPE,
         id=by[0],
         what=f"the registered model {model!r} is claimed by {', '.join(by)}",

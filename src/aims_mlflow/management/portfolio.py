@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pydantic import Field
+
 from aims_mlflow.assessment import Status
 from aims_mlflow.config.sections import RiskClass
 from aims_mlflow.controls import Strength
@@ -30,6 +32,12 @@ class RowStanding(Record):
     """Versions in service that decide it, ``name/version``; empty where only records do."""
     owner: str | None = None
     """Who answers for what is to be done: the owner of the record that lapses, else of the system."""
+    maturity: int = Field(default=0, ge=0, le=4)
+    """Capped by the evidence it rests on, see ``maturity``; of several versions the least."""
+    is_fresh: bool = False
+    """Whether all it rests on is current: nothing it needs is missing, lapsed or could not be judged."""
+    decided_by: str = ""
+    """The requirement that decides it, by its id; empty where all are met."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,12 @@ class ServedVersion:
     """Its assessment in short (tag ``aims.vsa``)."""
     problem: str = ""
     """Why there is none that counts: never assessed, unreadable..."""
+    is_broken: bool = False
+    """Whether there is one that cannot be read or believed: an error, where an absent one is no evidence."""
+    remedy: str = ""
+    """What to do about the problem."""
+    status: str = ""
+    """Its tag ``aims.status``: a signpost, on which nothing rests."""
 
     @property
     def uri(self) -> str:
@@ -64,6 +78,8 @@ class SystemStanding:
     versions: tuple[ServedVersion, ...] = ()
     rows: dict[str, RowStanding] = field(default_factory=dict)
     """Every row of the register, in its order."""
+    models: tuple[str, ...] = ()
+    """Registered models that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +90,9 @@ class Portfolio:
     systems: tuple[SystemStanding, ...]
     undeclared: tuple[str, ...] = ()
     """Registered models that belong to no declared system."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the inventory: models two systems claim, declarations that lapsed or were deleted."""
+
+    def get(self, system: str | None) -> SystemStanding | None:
+        """The system of that id; None where there is none."""
+        return next((one for one in self.systems if one.system == system), None)

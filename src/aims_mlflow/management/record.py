@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -71,6 +71,12 @@ class ManagementRecord(Record):
     def digest(self) -> str:
         """``sha256:`` over the canonical bytes."""
         return sha256_of(self.canonical)
+
+    def __copy__(self) -> Self:
+        copy = super().__copy__()
+        for name in ("canonical", "digest"):  # a copy may be given other fields: the bytes are not the original's
+            copy.__dict__.pop(name, None)
+        return copy
 
     @property
     def starts(self) -> datetime:

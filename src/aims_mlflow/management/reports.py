@@ -8,6 +8,9 @@ from pydantic import Field
 
 from aims_mlflow.evidence.base import JsonValue, Record
 
+REPORTED = ("access_list", "retention")
+"""Record types that hold an extract; each becomes evidence of the kind of the same name."""
+
 
 class ReportedFacts(Record):
     """An extract, with what it comes to."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from heapq import merge
 
 from aims_mlflow.evidence.base import Record, UtcTime
 from aims_mlflow.management.record import ManagementRecord
@@ -49,11 +50,14 @@ class State:
     """The records of a management system as they were known at a moment.
 
     ``current`` holds the latest revision of each record; of two with the same number the one filed first, and a problem
-    says so. A record with a problem that blocks, or withdrawn, is not in force.
+    says so. A record with a problem that blocks, or withdrawn, is not in force. Where the latest revision is not valid
+    yet, the one before serves until its day comes (``until_then``).
     """
 
     at: datetime
     current: dict[tuple[str, str], Filed] = field(default_factory=dict)
+    until_then: dict[tuple[str, str], Filed] = field(default_factory=dict)
+    """The revision that serves until the latest one is valid, for records where that is another one."""
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -71,14 +75,18 @@ class State:
                 revisions.setdefault(one.record.key, []).append(one)
         found = [p for p in problems if p.known_at is None or p.known_at <= at]
         current: dict[tuple[str, str], Filed] = {}
-        for key, known in revisions.items():
-            known.sort(key=lambda one: (one.record.revision, one.record.recorded_at, one.record.digest))
+        until_then: dict[tuple[str, str], Filed] = {}
+        for key, known in sorted(revisions.items()):
+            known.sort(key=lambda o: (o.record.revision, o.record.recorded_at, o.record.digest, o.run_id or ""))
             found += _chain_problems(known)
-            latest = known[-1].record.revision
-            current[key] = next(one for one in known if one.record.revision == latest)
-        ordered = {key: current[key] for key in sorted(current)}
-        found += _link_problems(ordered)
-        return cls(at=at, current=ordered, problems=tuple(found))
+            first_of = {one.record.revision: one for one in reversed(known)}
+            current[key] = first_of[known[-1].record.revision]
+            serving = _serving(first_of, at)
+            if serving is not None and serving is not current[key]:
+                until_then[key] = serving
+        found += _link_problems(current)
+        found.sort(key=lambda p: (p.type, p.id, p.revision or 0, p.code, p.run_id or "", p.what))
+        return cls(at=at, current=current, until_then=until_then, problems=tuple(found))
 
     @cached_property
     def blocked(self) -> frozenset[tuple[str, str]]:
@@ -86,21 +94,52 @@ class State:
         return frozenset((p.type, p.id) for p in self.problems if p.blocks)
 
     def of_type(self, type_: str) -> Iterator[Filed]:
-        """The latest revision of each record of a type that is not withdrawn and has nothing wrong, by id.
+        """The revision that counts of each record of a type that is not withdrawn and has nothing wrong, by id.
 
-        Validity is not looked at: one that starts later or has lapsed is there, and whoever uses it says so.
+        It is the latest one, or the one before where the latest is not valid yet. Validity is not looked at else: one
+        that starts later or has lapsed is there, and whoever uses it says so.
         """
-        for key, one in self.current.items():
-            if key[0] == type_ and one.record.withdrawn is None and not one.deleted and key not in self.blocked:
-                yield one
+        yield from self._usable.get(type_, ())
 
     def about(self, type_: str, system: str | None) -> Iterator[Filed]:
         """``of_type``, those that bear on a system."""
-        return (one for one in self.of_type(type_) if one.record.is_about(system))
+        own = self._by_system.get((type_, system), []) if system is not None else []
+        general = self._by_system.get((type_, None), [])
+        yield from merge(own, general, key=lambda one: one.record.id) if own and general else own or general
+
+    @cached_property
+    def _usable(self) -> Mapping[str, list[Filed]]:
+        """By type, what ``of_type`` gives: hundreds of systems ask for the records of each."""
+        found: dict[str, list[Filed]] = {}
+        for key, one in self.current.items():
+            if one.record.withdrawn is None and not one.deleted and key not in self.blocked:
+                found.setdefault(key[0], []).append(self.until_then.get(key, one))
+        return found
+
+    @cached_property
+    def _by_system(self) -> Mapping[tuple[str, str | None], list[Filed]]:
+        """By type and system what names that system, and by type and None what is the organization's, by id."""
+        found: dict[tuple[str, str | None], list[Filed]] = {}
+        for type_, records in self._usable.items():
+            for one in records:
+                for system in dict.fromkeys(one.record.systems) or (None,):
+                    found.setdefault((type_, system), []).append(one)
+        return found
 
     def get(self, type_: str, id_: str) -> Filed | None:
         """The latest revision of a record, withdrawn or not; None where there is none."""
         return self.current.get((type_, id_))
+
+
+def _serving(by_revision: Mapping[int, Filed], at: datetime) -> Filed | None:
+    """The latest revision whose first day has come; None where there is none since it was last withdrawn."""
+    for number in sorted(by_revision, reverse=True):
+        one = by_revision[number]
+        if one.record.withdrawn is not None:
+            return None
+        if one.record.starts <= at:
+            return one
+    return None
 
 
 def _chain_problems(known: list[Filed]) -> list[Problem]:
@@ -166,31 +205,56 @@ def _link_problems(current: dict[tuple[str, str], Filed]) -> list[Problem]:
         for link in one.record.links
         if link not in links
     ]
+    named: set[str] = set()
     for circle in circles({name: one.record.links for name, one in links.items()}):
-        one = links[circle[0]]
-        found.append(
-            _problem(
-                "circle", one, f"it rests on itself: {' -> '.join((*circle, circle[0]))}", "Take out one of the links."
-            )
-        )
+        shown = " -> ".join((*circle, circle[0]))
+        found += [
+            _problem("circle", links[name], f"it rests on itself: {shown}", "Take out one of the links.")
+            for name in circle
+            if name not in named
+        ]
+        named.update(circle)
     return found
 
 
 def circles(links: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
-    """Circles of links, each from its smallest name on, sorted; taking out one link of each leaves none."""
-    graph = {name: {to for to in rest if to in links} for name, rest in links.items()}
-    found = []
-    while True:
-        try:
-            TopologicalSorter(graph).prepare()
-        except CycleError as error:
-            # The nodes are named from a link's end to its start, the first one again at the end.
-            circle = list(reversed(error.args[1]))[:-1]
+    """Circles of links, each from its smallest name on, sorted: every name that rests on itself is in one of them."""
+    graph = {name: sorted({to for to in rest if to in links}) for name, rest in links.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        pass
+    else:
+        return []
+    found: set[tuple[str, ...]] = set()
+    covered: set[str] = set()
+    for name in sorted(graph):
+        circle = () if name in covered else _shortest_way_back(name, graph)
+        if circle:
             least = circle.index(min(circle))
-            found.append(tuple(circle[least:] + circle[:least]))
-            graph[circle[-1]].discard(circle[0])
-            continue
-        return sorted(found)
+            found.add(circle[least:] + circle[:least])
+            covered.update(circle)
+    return sorted(found)
+
+
+def _shortest_way_back(start: str, graph: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """The names on the shortest way from a name to itself; none where there is no such way."""
+    came_from: dict[str, str] = {}
+    front = [start]
+    while front:
+        following = []
+        for name in front:
+            for to in graph[name]:
+                if to == start:
+                    way = [name]
+                    while way[-1] != start:
+                        way.append(came_from[way[-1]])
+                    return tuple(reversed(way))
+                if to not in came_from:
+                    came_from[to] = name
+                    following.append(to)
+        front = following
+    return ()
 
 
 def _problem(code: str, one: Filed, what: str, remedy: str, *, blocks: bool = True) -> Problem:

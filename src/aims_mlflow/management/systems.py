@@ -24,6 +24,8 @@ class SystemContent(Record):
     risk_reason: str | None = None
     answers: dict[str, str] = Field(default_factory=dict)
     """The questionnaire: question id to ``yes``, ``no`` or ``unsure``."""
+    questionnaire: str | None = None
+    """Id and version of the questionnaire that was answered."""
     regions: tuple[str, ...] = ()
     data_sources: tuple[str, ...] = ()
     affected_groups: tuple[str, ...] = ()

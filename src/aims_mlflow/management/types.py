@@ -19,7 +19,7 @@ from aims_mlflow.management.impact import ImpactContent
 from aims_mlflow.management.incidents import IncidentContent, LogReview, NonconformityContent
 from aims_mlflow.management.record import ManagementRecord
 from aims_mlflow.management.reports import ReportedFacts
-from aims_mlflow.management.risks import RiskContent
+from aims_mlflow.management.risks import RiskContent, RiskCriteria
 from aims_mlflow.management.statements import Statement
 from aims_mlflow.management.systems import SystemContent
 
@@ -41,6 +41,8 @@ class RecordType:
     """What it may be about; ``system``: it must name at least one."""
     speaks_on: tuple[str, ...] = ()
     """Topics of the register that a typed record speaks on."""
+    gives: tuple[str, ...] = ()
+    """Kinds of evidence it becomes, beside statements on its topics."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -54,15 +56,28 @@ _OF_IMPACT = ("impact_assessment", "individual_impact", "societal_impact")
 _TYPED = (
     RecordType("system", "AI system", SystemContent, scope="organization"),
     RecordType("risk", "Risk", RiskContent, speaks_on=_OF_RISKS),
+    RecordType("risk_criteria", "Criteria of AI risk", RiskCriteria, scope="organization"),
     RecordType("impact", "AI system impact assessment", ImpactContent, scope="system", speaks_on=_OF_IMPACT),
     RecordType("soa", "Statement of Applicability", ApplicabilityContent, speaks_on=("statement_of_applicability",)),
-    RecordType("incident", "Incident", IncidentContent, serves_days=None, scope="system"),
-    RecordType("nonconformity", "Nonconformity", NonconformityContent, serves_days=None),
-    RecordType("incident_log", "Review of the incident log", LogReview, serves_days=92),
-    RecordType("nonconformity_log", "Review of the nonconformity log", LogReview, serves_days=92),
-    RecordType("gap", "Gap assessment", GapContent),
-    RecordType("access_list", "Who may read and change runs, models and records", ReportedFacts, serves_days=92),
-    RecordType("retention", "Retention of records, as found", ReportedFacts, serves_days=92),
+    RecordType("incident", "Incident", IncidentContent, serves_days=None, scope="system", gives=("incident",)),
+    RecordType("nonconformity", "Nonconformity", NonconformityContent, serves_days=None, gives=("nonconformity",)),
+    RecordType("incident_log", "Review of the incident log", LogReview, serves_days=92, gives=("incident",)),
+    RecordType(
+        "nonconformity_log",
+        "Review of the nonconformity log",
+        LogReview,
+        serves_days=92,
+        gives=("nonconformity",),
+    ),
+    RecordType("gap", "Gap assessment", GapContent, gives=("gap_assessment",)),
+    RecordType(
+        "access_list",
+        "Who may read and change runs, models and records",
+        ReportedFacts,
+        serves_days=92,
+        gives=("access_list",),
+    ),
+    RecordType("retention", "Retention of records, as found", ReportedFacts, serves_days=92, gives=("retention",)),
 )
 """Types with a content of their own; log reviews and extracts serve as long as the quarterly profile allows."""
 
@@ -107,4 +122,7 @@ def content_of(record: ManagementRecord, catalog: Catalog) -> Record:
 
 def said_by(error: ValidationError) -> str:
     """What a validation error says, in a line."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'content'}: {e['msg']}" for e in error.errors()[:5])
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'content'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()[:5]
+    )

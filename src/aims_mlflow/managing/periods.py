@@ -9,6 +9,7 @@ from typing import Any
 
 from aims_mlflow.api.past import judged_then
 from aims_mlflow.api.policies import Config
+from aims_mlflow.api.records import OnRecord, said_by
 from aims_mlflow.api.targets import registered
 from aims_mlflow.assessment import Finding, Status
 from aims_mlflow.attach.store import RunStore
@@ -21,7 +22,6 @@ from aims_mlflow.gate.entries import Entry
 from aims_mlflow.gate.history import history
 from aims_mlflow.management.effectiveness import Effectiveness, moments_of, over_period
 from aims_mlflow.management.inventory import assign
-from aims_mlflow.management.projection import View, evidence_of
 from aims_mlflow.management.state import Filed, Problem, State
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.registry.log import TransitionLog
@@ -202,7 +202,7 @@ class _Past:
                 at=at,
                 model=one.model,
                 log=one.log,
-                records=lambda _settings, model: self._stated(at, model),
+                records=lambda settings, model: self._stated(at, settings, model),
             )
             for finding in assessment.findings:
                 known = worst.get(finding.id)
@@ -211,18 +211,17 @@ class _Past:
         return list(worst.values())
 
     def _of_records(self, at: datetime) -> Sequence[Finding]:
-        settings: Settings = self.records.settings
+        said = self._stated(at, self.records.settings, None)
         return evaluate(
-            self._stated(at, None),
+            said.evidence,
             self.records.catalog,
-            settings.declaration,
+            said.settings.in_force,
             subject=Subject(system_id=self.system),
             at=at,
-            declaration_sha256=settings.sha256,
+            declaration_sha256=said.settings.sha256,
         ).findings
 
-    def _stated(self, at: datetime, model: ModelRef | None) -> list[EvidenceBase]:
+    def _stated(self, at: datetime, settings: Settings, model: ModelRef | None) -> OnRecord:
         if self._states is None or self._states[0] != at:
             self._states = (at, State.of(self.filed, at=at, problems=self.problems))
-        view = View(self._states[1], self.records.catalog, system=self.system, model=model)
-        return evidence_of(view)
+        return said_by(self._states[1], settings, self.records.catalog, model=model, system=self.system)

@@ -129,12 +129,13 @@ class Gatekeeper:
             policy.declaration,
             at=at,
             rows=load_catalog().rows,
-            gate_keys=self._gate_keys,
+            gate_keys=self.gate_keys,
         )
         return decision, known
 
     @cached_property
-    def _gate_keys(self) -> frozenset[str]:
+    def gate_keys(self) -> frozenset[str]:
+        """Public keys this gate itself signs with: what they sign counts."""
         key = gate_key(self.level) if self.level is Level.ENFORCED else None
         return frozenset({key.public}) if key is not None else frozenset()
 
@@ -215,8 +216,8 @@ class Gatekeeper:
     def refused(self, decision: GateDecision) -> Exception:
         """The error of a decision that refuses; a server also says it in its own log, for who runs it."""
         problem = decision.open_problems[0]
-        # What is said of approvals and rejections names people, and quotes them.
-        first = problem.id if problem.id in {"approvals", "rejected"} else named(problem)
+        # What is said of approvals, rejections and holds names people, and quotes them.
+        first = problem.id if problem.id in {"approvals", "held", "rejected"} else named(problem)
         self._tell_refused(decision.model, decision.version, decision.target, first)
         return denied(refusal(decision), decision)
 

@@ -124,13 +124,22 @@ class TransitionLog:
             EvidenceError: the list of logs, or one of them, is broken.
             DeliveryError: MLflow cannot be reached.
         """
+        return tuple(name for name in self.names() if self._chain(name, fresh=True) is not None)
+
+    def names(self) -> tuple[str, ...]:
+        """Names under which a log was ever begun, sorted; no log is read.
+
+        Raises:
+            EvidenceError: the list of logs is broken.
+            DeliveryError: MLflow cannot be reached.
+        """
         view = self._view()
         with view.lock:
             if self._root(view) is None:
                 return ()
             view.mappings = self.records.mappings(str(view.root))
             names = {made[-1].model for made in view.mappings.values()}
-        return tuple(sorted(name for name in names if self._chain(name, fresh=True) is not None))
+        return tuple(sorted(names))
 
     # writing
 

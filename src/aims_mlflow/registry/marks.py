@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from aims_mlflow.assessment import Overall, Status, in_short
-from aims_mlflow.attach.tags import LOOK_FIRST, MODEL_TAGS, RUN_TAGS, short_digest
+from aims_mlflow.attach.tags import AT_RISK, LOOK_FIRST, MODEL_TAGS, RUN_TAGS, short_digest
 from aims_mlflow.config import RiskClass
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evaluate import ATTENTION
@@ -21,6 +21,8 @@ from aims_mlflow.gate.statement import TAG, Held, Statement, read_statement
 PREFIX = "aims."
 REVIEW_TAG = "aims.review"
 """Never stored: it carries a person's word to the log."""
+HOLD_TAG = "aims.hold"
+"""Of a registered model, and never stored: it carries the hold of a serious incident, or its release, to the log."""
 UNASSESSED = {"aims.status": str(Overall.NOT_ASSESSED)}
 """What a new version starts with."""
 VERSION_TAGS = (TAG, GATE_TAG, REVIEW_TAG, *RUN_TAGS)
@@ -94,6 +96,8 @@ def check_flat(key: str, value: str, held: Held | None) -> None:
         InputError: it says something else.
     """
     if key == "aims.status" and value in _DOWNGRADES:
+        return
+    if key == "aims.status" and value == AT_RISK and held and held.statement.overall in (Overall.PASS, Overall.WARN):
         return
     if held is None:
         raise InputError(

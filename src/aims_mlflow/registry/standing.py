@@ -18,7 +18,7 @@ from aims_mlflow.gate.entries import Entry, Level
 from aims_mlflow.gate.history import history
 from aims_mlflow.gate.messages import GATE_TAG, gate_tag
 from aims_mlflow.gate.policy import guarded_targets
-from aims_mlflow.gate.standing import Standing, reviews_in_force
+from aims_mlflow.gate.standing import Standing, holds_in_force, reviews_in_force
 from aims_mlflow.registry.gatekeeper import Gatekeeper
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.probing import is_gated
@@ -136,7 +136,8 @@ def _standing(keeper: Gatekeeper, model: str, version: str, at: datetime) -> Sta
         entries = keeper.log.read(model)
     except AimsError:  # each decision says so
         entries = ()
-    return Standing(decisions=decisions, reviews=reviews_in_force(entries, content, at))
+    holds = holds_in_force(entries, declaration, at, gate_keys=keeper.gate_keys)
+    return Standing(decisions=decisions, reviews=reviews_in_force(entries, content, at), holds=holds)
 
 
 def refresh(client: Any, model: str, version: str, *, config: Config = None) -> None:

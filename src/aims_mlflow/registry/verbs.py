@@ -332,7 +332,9 @@ class GatedVerbs:
         return self._keep(do, f"{name} {version}", name, key)
 
     def set_registered_model_tag(self, do: Call, name: str, tag: Any) -> Any:
-        """A tag of ours says what the model's assessments say; no model becomes a prompt."""
+        """A tag of ours says what the model's assessments say; a hold goes to the log; no model becomes a prompt."""
+        if str(tag.key) == marks.HOLD_TAG:
+            return self._hold(name, str(tag.value))
         if self._mode(name) is GateMode.OBSERVE:
             return do()
         if str(tag.key) == PROMPT_TAG and self._policy().names(name):
@@ -340,6 +342,15 @@ class GatedVerbs:
         if not marks.is_reserved(tag.key):
             return do()
         return self._checked(name, f"tag of {name}", lambda: self._model_tag(do, name, str(tag.key), str(tag.value)))
+
+    def _hold(self, name: str, text: str) -> None:
+        from aims_mlflow.registry.holds import accept_hold
+
+        try:
+            with self.gate.locks.hold(name):
+                accept_hold(self.gate, name, text, actor=acting())
+        except AimsError as error:
+            raise fault(error, f"hold of {name}") from error
 
     def _prompt_tag(self, do: Call, name: str) -> Any:
         if holders.has_models(self.store, name):

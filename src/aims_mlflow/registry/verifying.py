@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evidence.base import Record, UtcTime, now
-from aims_mlflow.gate.entries import Entry, Identity, Level, ReviewEntry, name_after, read_entry, write_entry
+from aims_mlflow.gate.entries import (
+    Entry,
+    HoldEntry,
+    Identity,
+    Level,
+    ReviewEntry,
+    name_after,
+    read_entry,
+    write_entry,
+)
+from aims_mlflow.gate.holds import is_as_sure
 from aims_mlflow.registry.anchors import VARIABLE, Anchor, Anchored, AnchorFile, AnchorLines, is_firm, store_name
 from aims_mlflow.registry.records import NEXT, SEGMENT, Mapping, Records, hashed, slot, workspace
 
@@ -39,6 +49,8 @@ class Damage(StrEnum):
     """An entry's signature is not by the key it names, or an entry of the gate is not signed by the gate."""
     REPLAYED = "replayed"
     """A signed entry stands there twice."""
+    RELEASE = "release"
+    """A hold is released by an entry that does not count, or a hold that is not there."""
     ANCHORS = "anchors"
     """The anchor file itself is damaged, or is about another log."""
     UNANCHORED = "unanchored"
@@ -98,6 +110,8 @@ class _Read:
     length: int = 0
     unlinked: set[int] = field(default_factory=set)
     """Numbers of entries that do not continue the one before."""
+    holds: dict[str, HoldEntry] = field(default_factory=dict)
+    """By digest."""
     problems: list[LogProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -109,6 +123,24 @@ class _Read:
     def problem(self, damage: Damage, what: str, number: int | None = None, remedy: str = _BROKEN) -> None:
         """Note one."""
         self.problems.append(LogProblem(damage=damage, model=self.name, number=number, what=what, remedy=remedy))
+
+    def hold(self, entry: HoldEntry, gate_keys: frozenset[str]) -> None:
+        """Take up a hold, or see that a release is one that may count."""
+        if entry.state == "held":
+            self.holds[entry.digest] = entry
+            return
+        held = self.holds.get(str(entry.releases))
+        if held is None or held.incident != entry.incident:
+            self.problem(Damage.RELEASE, "a release names no hold of the log", entry.number, "It does not count")
+        elif not is_as_sure(held, entry, gate_keys):
+            if entry.is_signed():
+                self.notes.append(
+                    f"{self.name}: entry {entry.number} releases a hold by another key than it was signed with; "
+                    "it counts where the policy knows the key"
+                )
+            else:
+                what = f"the hold of incident {held.incident} is signed, and its release is not"
+                self.problem(Damage.RELEASE, what, entry.number, "It does not count: the model is still held")
 
     @property
     def sound(self) -> bool:
@@ -298,6 +330,8 @@ class _Verification:
             if entry.signature in signatures:
                 read.problem(Damage.REPLAYED, "a signed entry stands there a second time", number, "It does not count")
             signatures.add(entry.signature or "")
+        if isinstance(entry, HoldEntry):
+            read.hold(entry, self.gate_keys)
         # A person's own key signs a review too, but only a gate knows a login.
         of_login = entry.actor.identity is Identity.AUTHENTICATED
         by_gate = entry.level is Level.ENFORCED and (of_login or not isinstance(entry, ReviewEntry))

@@ -8,6 +8,7 @@ from typing import Any
 
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.catalog import load_catalog
+from aims_mlflow.catalog.packaged import template_root
 from aims_mlflow.controls import Framework
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import EvidenceBase
@@ -15,7 +16,7 @@ from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report import words
 from aims_mlflow.report.description import controls_matrix, description_block, merge_description
 from aims_mlflow.report.detail import LEVELS, Detail
-from aims_mlflow.report.environment import environment, template_root
+from aims_mlflow.report.environment import environment
 from aims_mlflow.report.gate import build_gate
 from aims_mlflow.report.links import ReportLinks, report_links
 from aims_mlflow.report.measured import BODIES

@@ -34,7 +34,7 @@ def description_block(
 
     The first line is plain words, the second holds the links, then come at most five items, worst first. Two HTML
     comments mark its ends; they are invisible where Markdown is rendered. ``brief`` leaves out the items. ``standing``
-    adds a line on the gate; a break-glass in force comes before everything else.
+    adds a line on the gate; a serious incident or a break-glass comes before everything else.
     """
     where = links or ReportLinks()
     targets = (
@@ -50,6 +50,8 @@ def description_block(
     if gate is not None and gate.alarm:
         latest = gate.alarm[-1]
         first = first.replace("AIMS: ", f"AIMS: BREAK-GLASS until {latest.until}, ", 1)
+    if gate is not None and gate.holds:
+        first = first.replace("AIMS: ", f"AIMS: HELD by incident {escape(gate.holds[-1].incident)}, ", 1)
     head = "\n".join(p for p in (f"{first} {_BEGIN}", line) if p)
     if gate is not None:
         head = "\n\n".join([head, *_gate_lines(gate)])
@@ -70,7 +72,11 @@ def _gate_lines(gate: GateView) -> list[str]:
         f"**! Break-glass** by {escape(words.cut(r.person, 60))} until {r.until}: {escape(words.cut(r.reason, 160))}"
         for r in gate.alarm[-3:]
     ]
-    return [*alarm, *([f"Gate: {answers}{more}"] if answers else [])]
+    held = [
+        f"**{h.label.symbol} Held** since {h.since}: {escape(h.severity)} incident {escape(h.incident)} is open"
+        for h in gate.holds[-3:]
+    ]
+    return [*held, *alarm, *([f"Gate: {answers}{more}"] if answers else [])]
 
 
 def _first_line(assessment: Assessment) -> str:

@@ -1,15 +1,12 @@
-"""Where the templates are, and the two environments that render them."""
+"""The two environments that render the templates."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aims_mlflow.errors import AimsError
+from aims_mlflow.catalog.packaged import template_root
 from aims_mlflow.report import markdown, words
 
 if TYPE_CHECKING:
@@ -22,25 +19,6 @@ if TYPE_CHECKING:
 _TICKS = re.compile("`([^`]+)`")
 _LONGEST = 2_000
 """No single text of a report is longer; the views cut most of them much earlier."""
-
-
-def template_root() -> Traversable:
-    """The folder of the templates: inside the installed package, or at the root of the checkout.
-
-    Raises:
-        AimsError: neither is there.
-    """
-    packaged = files("aims_mlflow") / "templates"
-    if packaged.is_dir():
-        return packaged
-    checkout = Path(__file__).resolve().parents[3] / "templates"
-    if checkout.is_dir():
-        return checkout
-    raise AimsError(
-        "the report templates are not installed",
-        where=f"{packaged} and {checkout}",
-        remedy="Install aims-mlflow again; its wheel carries them.",
-    )
 
 
 def _load(name: str) -> tuple[str, str, None] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aims_mlflow.gate.decision import DecisionOutcome, GateDecision
-from aims_mlflow.gate.entries import ReviewEntry
+from aims_mlflow.gate.entries import HoldEntry, ReviewEntry
 from aims_mlflow.gate.messages import named
 from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report.words import Label
@@ -18,6 +18,7 @@ _OUTCOMES: dict[DecisionOutcome, Label] = {
 }
 _BROKEN = Label("may move by break-glass", "!", "bad", "The policy was set aside by a named person, for a time.")
 _OBSERVED = Label("would be refused", "▲", "unc", "The policy only observes.")
+_HELD = Label("held", "✗", "bad", "A serious incident is open: no guarded move passes.")
 _SAID = {
     "approve": Label("approved", "✓", "ok", ""),
     "reject": Label("rejected", "✗", "bad", ""),
@@ -50,6 +51,17 @@ class ReviewView:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldView:
+    """A serious incident that is open."""
+
+    label: Label
+    incident: str
+    severity: str
+    since: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateView:
     """The section."""
 
@@ -57,15 +69,22 @@ class GateView:
     reviews: tuple[ReviewView, ...]
     alarm: tuple[ReviewView, ...]
     """Break-glasses in force."""
+    holds: tuple[HoldView, ...] = ()
+    """Serious incidents that hold the model."""
 
 
 def build_gate(standing: Standing | None) -> GateView | None:
     """The section; None where there is nothing to show."""
-    if standing is None or not (standing.decisions or standing.reviews):
+    if standing is None or not (standing.decisions or standing.reviews or standing.holds):
         return None
     reviews = tuple(_review(r) for r in standing.reviews)
     alarm = tuple(_review(r) for r in standing.break_glass)
-    return GateView(tuple(_target(d) for d in standing.decisions), reviews, alarm)
+    holds = tuple(_hold(entry) for entry in standing.holds)
+    return GateView(tuple(_target(d) for d in standing.decisions), reviews, alarm, holds)
+
+
+def _hold(entry: HoldEntry) -> HoldView:
+    return HoldView(_HELD, entry.incident, entry.severity, f"{entry.at:%Y-%m-%d}", entry.reason or "")
 
 
 def _target(decision: GateDecision) -> TargetView:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aims_mlflow.evaluate import COLLECTOR
-from aims_mlflow.evidence import AttestationRecord, EvidenceBase, EvidenceStatus, Subject, Verdict
+from aims_mlflow.evidence import AttestationRecord, Basis, CustomRecord, EvidenceBase, EvidenceStatus, Subject, Verdict
 from aims_mlflow.management.projection.view import METHOD, View, attested, nearest_to
+from aims_mlflow.management.state import Problem
 from aims_mlflow.management.types import record_types
+
+_LOGS = frozenset({"incident", "nonconformity"})
+"""Kinds that stand for a whole log, which says itself what of it cannot be read."""
 
 
 def statements(view: View) -> Iterator[EvidenceBase]:
@@ -18,7 +22,7 @@ def statements(view: View) -> Iterator[EvidenceBase]:
 
 
 def broken(view: View) -> Iterator[EvidenceBase]:
-    """Records that something is wrong with, as statements that could not be made."""
+    """Records that something is wrong with, as evidence that could not be made."""
     types = record_types(view.catalog)
     for problem in view.state.problems:
         filed = view.state.get(problem.type, problem.id)
@@ -40,3 +44,22 @@ def broken(view: View) -> Iterator[EvidenceBase]:
                 owner="nobody",
                 valid_from=(problem.known_at or view.at).date(),
             )
+        for kind in types[problem.type].gives if problem.type in types else ():
+            if kind not in _LOGS:
+                yield _unmade(kind, problem, view)
+
+
+def _unmade(kind: str, problem: Problem, view: View) -> CustomRecord:
+    """Evidence of a kind of its own that could not be made."""
+    return CustomRecord(
+        kind=kind,
+        basis=Basis.REPORTED,
+        collector=COLLECTOR,
+        status=EvidenceStatus.ERROR,
+        captured_at=problem.known_at or view.at,
+        method=METHOD,
+        parameters={"record": f"{problem.type}:{problem.id}", "run_id": problem.run_id},
+        verdict=Verdict.NOT_TESTED,
+        reason=f"record {problem.type}:{problem.id}: {problem.what}",
+        content={"id": f"{problem.type}:{problem.id}, {problem.code}"},
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aims_mlflow.catalog import Catalog
+from aims_mlflow.checks.case import TYPED_RECORD
 from aims_mlflow.errors import AimsError
 from aims_mlflow.evaluate import COLLECTOR
 from aims_mlflow.evidence import AttestationRecord, EvidenceBase, EvidenceStatus, ModelRef, Subject, Verdict
@@ -27,6 +29,8 @@ class View:
     system: str | None = None
     model: ModelRef | None = None
     """The version assessed, with the digest of its files."""
+    evidence: Sequence[EvidenceBase] = ()
+    """What else is on file about that version: it may show that an assessment does not hold any more."""
 
     @property
     def at(self) -> datetime:
@@ -36,14 +40,17 @@ class View:
 
 def is_projected(record: EvidenceBase) -> bool:
     """Whether a piece of evidence stands for a record of the management system."""
-    return record.method == METHOD
+    return record.method == METHOD or TYPED_RECORD in record.parameters
 
 
 def nearest_to(view: View, type_id: str) -> list[Filed]:
-    """The records of a type that count here: the system's own where there are any, else the organization's."""
+    """The records of a type that count here: the system's own where there are any, else the organization's.
+
+    One of the system's own that is not valid yet takes no place until its day comes.
+    """
     found = list(view.state.about(type_id, view.system))
     own = [one for one in found if one.record.systems]
-    return own or found
+    return own if any(one.record.starts <= view.at for one in own) else found
 
 
 def attested(

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """Files or evidence are no longer those that were assessed."""
     TAGS = "tags"
     """Tags of ours say other than the assessment."""
+    HELD = "held"
+    """A serious incident is open and the log does not hold the model, or the other way round."""
     LOG = "log"
     """The log is broken, or other than the anchor file knows it."""
     RUNNING = "running"
@@ -39,6 +41,7 @@ WORDS = {
     Kind.BYPASSED: "not in the log",
     Kind.NOT_MADE: "not made",
     Kind.NEVER_VALID: "never valid",
+    Kind.HELD: "incident and hold",
     Kind.RUNNING: "left running",
 }
 """What people read, where it is more than the kind's own word."""

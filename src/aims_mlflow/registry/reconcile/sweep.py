@@ -24,6 +24,7 @@ from aims_mlflow.registry.log import LogMovedError
 from aims_mlflow.registry.policies import Policy
 from aims_mlflow.registry.reconcile import checking
 from aims_mlflow.registry.reconcile.findings import Discrepancy, Kind, Reconciliation
+from aims_mlflow.registry.reconcile.holding import Holding
 from aims_mlflow.registry.reconcile.reading import ModelView, is_prompts, model_names, standing_of
 from aims_mlflow.registry.reconcile.remedies import mending, removal
 from aims_mlflow.registry.reconcile.standing import Difference, LogState
@@ -110,6 +111,7 @@ class _Sweep:
         self.findings: list[Discrepancy] = []
         self.unreadable: list[str] = []
         self.looked_at: list[str] = []
+        self.holding = Holding(watch.client, watch.keeper, self.policy.declaration, self.unreadable)
 
     def names(self) -> list[str]:
         """The models to look at."""
@@ -156,6 +158,8 @@ class _Sweep:
                 raise InputError(f"there is no registered model {name!r} and no log of one")
             return
         self.looked_at.append(name)
+        if seen.exists:
+            self.findings += self.holding.findings(seen, fix=self.fix_log)
         if str(seen.tags.get(PROMPT_TAG)).lower() == "true":
             what = f"the tag {PROMPT_TAG} hides it from the pages of models, and it holds models"
             self._found(Kind.TAGS, Level.DETECTED, what, "Remove the tag", model=name)

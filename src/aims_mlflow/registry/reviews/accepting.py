@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aims_mlflow.config.gate import GatePerson
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence.base import now
-from aims_mlflow.gate.entries import Actor, Entry, Identity, ReviewEntry, read_entry
+from aims_mlflow.gate.entries import Actor, Entry, HoldEntry, Identity, ReviewEntry, read_entry
 from aims_mlflow.gate.outcome import CLOCKS_DIFFER
 from aims_mlflow.registry.reviews.allowed import check_controls, person_of, role_of
 from aims_mlflow.registry.reviews.drafts import check_draft, content_of, is_same, write_to
@@ -44,11 +44,11 @@ def accept_review(gate: Gatekeeper, model: str, version: str | int, text: str, *
     policy = gate.policies.current()
     people = policy.declaration.gate.people if policy.declaration.gate else {}
     at = now()
-    if _by_own_key(draft, people):
+    if by_own_key(draft, people):
         if abs(draft.at - at) > CLOCKS_DIFFER:
             raise InputError("the review is signed for another time", remedy="Set the clock, and send it again.")
     else:
-        _check_sender(actor, draft.person, people)
+        check_sender(actor, draft.person, people)
         update = {"at": at, "actor": actor, "level": gate.level, "signature": None, "key": None}
         draft = draft.model_copy(update=update)
     check_draft(draft, at)
@@ -84,7 +84,8 @@ def _parsed(text: str) -> ReviewEntry:
     return draft
 
 
-def _by_own_key(draft: ReviewEntry, people: Mapping[str, GatePerson]) -> bool:
+def by_own_key(draft: ReviewEntry | HoldEntry, people: Mapping[str, GatePerson]) -> bool:
+    """Whether it is signed by the key the policy knows its person by."""
     known = people.get(str(person_of(draft.person, people)))
     return known is not None and known.key is not None and known.key == draft.key and draft.is_signed()
 
@@ -96,7 +97,12 @@ def _same_person(one: str, other: str, people: Mapping[str, GatePerson]) -> bool
     return known is not None and known == person_of(other, people)
 
 
-def _check_sender(actor: Actor, person: str, people: Mapping[str, GatePerson]) -> None:
+def check_sender(actor: Actor, person: str, people: Mapping[str, GatePerson]) -> None:
+    """See that who is logged in speaks for nobody else.
+
+    Raises:
+        InputError: the login is another person's.
+    """
     if actor.identity is not Identity.AUTHENTICATED:
         return
     if not actor.name or not _same_person(actor.name, person, people):

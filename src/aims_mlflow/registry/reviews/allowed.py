@@ -17,7 +17,7 @@ from aims_mlflow.gate.policy import guard_of, is_named, near
 
 _ALSO = ("approvals", "assessment")
 """What else can be waived beside controls and kinds of evidence, as the decision names it."""
-_NEVER = frozenset({"content", "policy", "rejected", "signature", "unreadable"})
+_NEVER = frozenset({"content", "held", "policy", "rejected", "signature", "unreadable"})
 """What no waiver covers, as the decision names it."""
 
 
