@@ -3,8 +3,8 @@
 *Plain* is MLflow's own searches that fetch the same tags and parameters, page by page, each page let go: the registered
 models, their versions, and the runs of the records. *Gap* is all of it: read, check every digest, judge every row of
 every system, put the assessment together. Both in fresh processes, so that the peak of the resident memory is theirs.
-Each is measured several times in turn; ratios are of medians. Seconds are of the processor, user and system. The store is
-filled by SQL, not through MLflow.
+Each is measured several times in turn; ratios are of medians. Seconds are of the processor, user and system. The store
+is filled by SQL, not through MLflow.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ class Filler:
                 "status": "FINISHED",
                 "lifecycle_stage": "active",
                 "artifact_uri": f"mlflow-artifacts:/1/{run}/artifacts",
-            }  # fmt: skip
+            }
         )
         if before is not None:
             self.pending["params"].append({"run_uuid": before, "key": "next", "value": run})

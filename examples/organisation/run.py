@@ -49,14 +49,17 @@ def script(config: str, *command: str) -> None:
 
 
 def step(title: str) -> None:
+    """Print a heading."""
     print(f"\n\n{title}\n{'=' * len(title)}", flush=True)
 
 
 def day(ahead: int) -> str:
+    """The date so many days from now."""
     return (datetime.now(UTC) + timedelta(days=ahead)).date().isoformat()
 
 
 def declare() -> None:
+    """Declare and classify both systems."""
     step("1. Say what the systems are")
     for folder, system in (("screening", "benefit-screening"), ("wine", "wine-sorting")):
         aims(f"init --path {folder}/aims.yaml --system-id {system}")
@@ -79,6 +82,7 @@ def commit() -> None:
 
 
 def train() -> None:
+    """Train, and move one version of each system through the gate."""
     step("2. Train, and release through the gate")
     script("screening/aims.yaml", "screening/train.py")
     script("wine/aims.yaml", "wine/train.py")
@@ -91,11 +95,13 @@ def train() -> None:
 
 
 def look_back() -> None:
+    """Assess the gap for the first time."""
     step("3. How far it is to the standard, before anything else is on record")
     aims("gap --record --owner 'Head of AI' --rows 5", leaves=1)
 
 
 def file_records() -> None:
+    """File what people have to say: records, risks, the impact assessment."""
     step("4. The management system: records, risks, impact")
     aims("attest ai_policy --template")
     aims("attest --from records")
@@ -104,6 +110,7 @@ def file_records() -> None:
 
 
 def risks() -> None:
+    """Open four risks, treat them, and have three accepted."""
     for name in ("group-quarters", "unequal-lists", "leaning-on-the-list", "wrong-order"):
         aims(f"risk open --from risks/{name}.yaml")
     aims(
@@ -128,6 +135,7 @@ def risks() -> None:
 
 
 def operate() -> None:
+    """Watch a batch; handle an incident and what the audit found."""
     step("5. In operation: a month's batch, and a list nobody should have asked for")
     script("screening/aims.yaml", "screening/monitor.py")
     person = "--person 'Case worker on duty'"
@@ -156,6 +164,7 @@ def operate() -> None:
 
 
 def nonconformities() -> None:
+    """One that is closed, one that is not."""
     aims(
         "nonconformity open 'No deputy of the risk owner was named' --row 5.3 --row A.3.2 --found-by 'internal audit'"
         " --owner 'Risk office' --correction 'A deputy was named'"
@@ -173,6 +182,7 @@ def nonconformities() -> None:
 
 
 def tell() -> None:
+    """Judge both versions by all that is on record, and write the pages."""
     step("6. What is known now, for whoever asks")
     Path("out").mkdir()
     champion = "models:/benefit-screening@champion"
@@ -202,6 +212,7 @@ def tell() -> None:
 
 
 def conclude() -> None:
+    """The headline, and what to do next."""
     step("7. Where it stands")
     aims("gap --rows 3", leaves=1)
     print("\nLook at: " + ", ".join(sorted(f"out/{page.name}" for page in Path("out").iterdir())))

@@ -339,6 +339,19 @@ def test_a_resumed_run_knows_the_content_of_what_went_in_before():
     assert judged(requirement, *known, resumed("another")).outcome is Outcome.MISSING
 
 
+def test_a_resumed_run_is_not_asked_again_for_what_it_made_before():
+    requirement = need("LN001", "lineage")
+    first = lineage(captured_at=AT - timedelta(hours=1))
+    resumed = lineage(edges=(LineageEdge(source="dataset:batch", target="run:r1", relation="input"),))
+    assert judged(requirement, resumed).outcome is Outcome.MISSING
+    assert judged(requirement, first, resumed).outcome is Outcome.PASS
+    ended = RunRef(run_id="r1", experiment_id="1", sha256=sha("as it stood then"))
+    before = first.model_copy(update={"subject": SUBJECT.model_copy(update={"run": ended})})
+    assert judged(requirement, before, resumed).outcome is Outcome.PASS
+    elsewhere = first.model_copy(update={"subject": SUBJECT.model_copy(update={"run": RunRef(run_id="r2")})})
+    assert judged(requirement, elsewhere, resumed).outcome is Outcome.MISSING
+
+
 def test_drift_of_a_test_set_says_nothing_of_live_data():
     requirement = need("DR001", "drift", role="production")
     live = TEST.model_copy(update={"role": "production"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,19 @@ def test_on_an_empty_folder_the_terminal_says_what_to_do_and_ends_with_1():
     assert done.exit_code == 1
     assert "70 of 70 applicable rows are below their target level" in done.output
     assert "aims systems declare" in done.output
+
+
+def test_on_a_folder_of_files_it_works_and_says_that_no_records_are_kept_there(tmp_path):
+    """MLflow's old store, which may hold runs and models, but no records."""
+    (tmp_path / "mlruns").mkdir()
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "./mlruns", "MLFLOW_ALLOW_FILE_STORE": "true"}
+    for arguments in ((), ("--since", "2026-01-01")):
+        done = subprocess.run(
+            [sys.executable, "-m", "aims_mlflow", "gap", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1, done.stderr
+        assert "No records are kept here" in done.stdout
 
 
 def test_two_systems_the_high_risk_one_first(two_systems):
@@ -138,7 +152,7 @@ def test_as_of_an_earlier_day_what_came_later_is_not_known(two_systems):
         (["--since", "2026-06-01", "--as-of", "2026-01-01"], "not before"),
         (["--as-of", "yesterday"], "yesterday"),
         (["--target", "5"], "5"),
-        (["--out", "absent/x.html"], "absent"),
+        (["--out", "absent/x.html", "--tracking-uri", "sqlite:///no.db"], "absent"),
     ],
 )
 def test_wrong_options_are_named_and_end_with_2(arguments, said):

@@ -158,3 +158,9 @@ def test_without_a_system_of_its_own_models_nothing_is_held_and_that_is_said(cli
     write_policy(tmp_path, "system: {id: loans, owner: {name: A}}\nregistered_models: [nothing]\n")
     opened = run("incident", "open", "x", "--severity", "serious")
     assert "no registered model belongs to its systems, so none is held" in opened.output
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Tables wrap where the terminal ends: their words are looked for in whole lines."""
+    monkeypatch.setenv("COLUMNS", "200")

@@ -192,3 +192,9 @@ def test_an_assessment_that_is_wrong_files_nothing(version, tmp_path):
     refused = IMPACT.replace("acceptable with measures", "not acceptable")
     (tmp_path / "refused.yaml").write_text(refused)
     assert run("impact", "new", "--from", "refused.yaml").exit_code == 1
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Tables wrap where the terminal ends: their words are looked for in whole lines."""
+    monkeypatch.setenv("COLUMNS", "200")

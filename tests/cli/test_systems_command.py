@@ -311,3 +311,9 @@ def test_a_system_that_is_not_there_is_could_not_run(mlflow_store):
     done = run("systems", "show", "nothing")
     assert done.exit_code == 2
     assert "there is no record system:nothing" in done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Tables wrap where the terminal ends: their words are looked for in whole lines."""
+    monkeypatch.setenv("COLUMNS", "200")

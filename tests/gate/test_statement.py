@@ -71,6 +71,25 @@ def test_it_fits_the_smallest_tag_of_any_database_and_holds_no_text_of_a_person(
     assert "Needs" not in payload
 
 
+def test_it_fits_where_every_row_rests_on_statements_that_end_at_different_times():
+    """A whole management system: every row has an end of its own, to the second, and the evidence is of many kinds."""
+    stated = of_a_good_run()[1]
+    ends = {
+        row: RowResult(status=status, basis=Basis.ATTESTED, valid_until=AT + timedelta(days=n, seconds=n), unmet=n % 3)
+        for n, (row, status) in enumerate(zip(stated.rows, list(Status) * 9, strict=False))
+    }
+    kinds = dict.fromkeys([f"kind_of_evidence_{n}" for n in range(20)], Verdict.NOT_TESTED)
+    full = stated.model_copy(update={"rows": ends, "kinds": kinds, "system_id": "benefit-screening"})
+    assert len(full.rows) == 70
+    assert len(write_statement(full, new_key())) < 5000
+
+
+def test_a_row_that_was_written_in_full_words_is_still_read():
+    old = RowResult.from_short("needs-attestation/a/20271124T000000Z/1")
+    assert old == RowResult.from_short("p/a/20271124/1") == RowResult.from_short("p/a/@1827014400/1")
+    assert old.status is Status.NEEDS_ATTESTATION
+
+
 def test_it_is_a_dsse_envelope_around_an_in_toto_statement():
     outer = json.loads(write_statement(statement(), new_key()))
     assert set(outer) == {"payload", "payloadType", "signatures"}

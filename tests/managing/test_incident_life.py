@@ -547,3 +547,9 @@ def test_what_was_known_then_is_shown_as_of_then(client):
     assert log.log(at=before).cases[0].content.status == "open"
     assert log.show("INC-1", at=before).content.log[-1].what == "opened"
     assert log.log().open == ()
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch):
+    """Tables wrap where the terminal ends: their words are looked for in whole lines."""
+    monkeypatch.setenv("COLUMNS", "200")

@@ -147,7 +147,7 @@ def test_records_that_cannot_be_read_leave_nothing_out(mlflow_store, monkeypatch
     def fails(*_args, **_named):
         raise DeliveryError("it is away")
 
-    monkeypatch.setattr(RecordStore, "everything", fails)
+    monkeypatch.setattr(RecordStore, "read", fails)
     assert findings(run_id, said)["A.10.3"].status is not Status.NOT_APPLICABLE
 
 

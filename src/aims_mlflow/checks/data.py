@@ -62,7 +62,7 @@ def _unidentified(case: Case) -> str:
 
 
 def _identified_before(lineage: EvidenceBase, known: list[DatasetRef]) -> int:
-    """Inputs the latest capture knew by name only, of which an earlier one, before the run was resumed, has the content.
+    """Inputs the latest capture knew by name only, of which an earlier one has the content: the run was resumed.
 
     MLflow's own digest joins them, as it joins the inputs of a run with their content when they are captured.
     """

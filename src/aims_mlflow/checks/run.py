@@ -7,7 +7,7 @@ from typing import ClassVar
 from aims_mlflow.assessment import CheckResult, Outcome
 from aims_mlflow.checks.case import Case, Item
 from aims_mlflow.checks.judging import Judgement, judge
-from aims_mlflow.evidence import EnvironmentRecord, LineageRecord, RunRecord
+from aims_mlflow.evidence import EnvironmentRecord, EvidenceBase, LineageRecord, RunRecord
 
 _ENDED = ("FINISHED", "FAILED", "KILLED")
 
@@ -68,6 +68,10 @@ class SoftwarePinned:
         return judge(case, rule)
 
 
+def _run_id(record: EvidenceBase) -> str | None:
+    return record.subject.run.run_id if record.subject.run else None
+
+
 class LineageComplete:
     """The chain from dataset to run to model is closed."""
 
@@ -75,20 +79,28 @@ class LineageComplete:
     arguments: ClassVar[tuple[str, ...]] = ()
 
     def check(self, case: Case) -> CheckResult:
-        """Log data and model in the same run, so that both ends of the chain meet."""
+        """Log data and model in the same run, so that both ends of the chain meet.
+
+        What a run was fed and what it made only grows: a capture after the run was resumed adds to those before it.
+        """
+        captured = [i.record for i in case.pool.own("lineage")]
 
         def rule(item: Item) -> Judgement:
             record = item.record
             if not isinstance(record, LineageRecord):
                 return Outcome.MISSING, "it holds no links"
-            fed = {edge.target for edge in record.edges if edge.relation == "input"}
-            made = {edge.source for edge in record.edges if edge.relation == "output"}
+            edges = set(record.edges)
+            for one in captured:
+                if isinstance(one, LineageRecord) and _run_id(one) == _run_id(record):
+                    edges.update(one.edges)
+            fed = {edge.target for edge in edges if edge.relation == "input"}
+            made = {edge.source for edge in edges if edge.relation == "output"}
             if not fed:
                 return Outcome.MISSING, "it names no dataset that went into the run"
             if not made:
                 return Outcome.MISSING, "it names no model that came out of the run"
             if not fed & made:
                 return Outcome.MISSING, "the dataset and the model it names do not meet in one run"
-            return Outcome.PASS, f"{len(record.edges)} links from dataset to model"
+            return Outcome.PASS, f"{len(edges)} links from dataset to model"
 
         return judge(case, rule)

@@ -210,22 +210,16 @@ def _print_work(view: GapView, most: int) -> None:
     work = work_of(lines)
     if not work or not most:
         return
-    several = any(one.systems for one in work)
-    owned = any(one.owners for one in work)
-    headers = ["Rows", "Level", "Status", *(["Systems"] if several else []), "Next", *(["Owner"] if owned else [])]
-    made = terminal.table(*headers)
-    made.columns[0].no_wrap = False
-    made.columns[1].no_wrap = made.columns[2].no_wrap = True
+    terminal.say("What to do first:")
     for one in work[:most]:
         label = STATUS[one.status]
-        about = [_few(one.systems, 2)] if several else []
-        owner = [_few(one.owners, 2)] if owned else []
-        status = terminal.badge(label.symbol, label.word, label.look)
-        level = f"{one.maturity} of {one.target}"
+        about = f"  level {one.maturity} of {one.target}  {_few(one.rows, 6)}"
+        about += f"  ({_few(one.systems, 3)})" if one.systems else ""
         # The reports name the other ways, too.
         step = one.next_step.partition("; or ")[0]
-        terminal.rows(made, [[_few(one.rows, 4), level, status, *about, step, *owner]])
-    terminal.say("What to do first:", made)
+        owner = f" Owner: {_few(one.owners, 3)}." if one.owners else ""
+        terminal.say(terminal.badge(label.symbol, label.word, label.look).append(about))
+        terminal.say(f"  {step.rstrip('.')}.{owner}")
     if len(work) > most:
         terminal.say(f"{terminal.counted(len(work) - most, 'further thing')} to do ('--rows' lists more).")
 

@@ -102,7 +102,7 @@ def new(
     else:
         record = done.filed.record
         terminal.say_plain(f"filed: impact {record.id}, revision {record.revision} (run {done.filed.run_id})")
-        _print(done.state)
+        _print(done.state, judged_only=True)
         if model is None:
             terminal.say_plain("note: it is bound to no version, so it covers none", error=True)
     context.exit(MET if done.state.is_current else NOT_MET)
@@ -232,7 +232,7 @@ def _version(content: ImpactContent | None) -> str:
     return f"{content.registered_name} {content.version}"
 
 
-def _print(state: ImpactState) -> None:
+def _print(state: ImpactState, *, judged_only: bool = False) -> None:
     record, content = state.filed.record, state.content
     symbol, look = _BADGES[state.word]
     terminal.say(terminal.badge(symbol, f"{state.word}: {state.reason}.", look))
@@ -249,14 +249,19 @@ def _print(state: ImpactState) -> None:
         made = terminal.table("Kind", "To", "What", "Severity", "Likelihood", "Measure")
         lines = [[e.kind, e.to, e.what, e.severity, e.likelihood, e.measure or "none"] for e in content.effects]
         terminal.say(terminal.rows(made, lines))
-    if content.measured:
+    numbers = [m for m in content.measured if m.verdict is not None or not judged_only]
+    if numbers:
         made = terminal.table("Measured", "Value", "Interval", "Data", "Verdict", "Evidence")
         lines = [
             [m.name, _number(m.value), f"{_number(m.low)} to {_number(m.high)}", m.data or "-", str(m.verdict or "-"),
              m.evidence[7:19]]
-            for m in content.measured
+            for m in numbers
         ]  # fmt: skip
         terminal.say(terminal.rows(made, lines))
+    if more := len(content.measured) - len(numbers):
+        terminal.say_plain(
+            f"{terminal.counted(more, 'number')} without a limit: 'aims impact show {state.id}' lists all."
+        )
 
 
 def _number(value: float | None) -> str:

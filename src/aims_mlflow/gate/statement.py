@@ -29,6 +29,17 @@ PREDICATE_TYPE = "urn:aims-mlflow:assessment-summary:v1"
 LIMIT = 20_000
 """Characters of a tag that is longer than any this library writes."""
 
+_STATUS = {
+    Status.SATISFIED: "s",
+    Status.NOT_SATISFIED: "n",
+    Status.UNCERTAIN: "u",
+    Status.STALE: "o",
+    Status.NO_EVIDENCE: "e",
+    Status.NEEDS_ATTESTATION: "p",
+    Status.NOT_APPLICABLE: "x",
+    Status.ERROR: "r",
+}
+"""In a letter: MLflow 2 keeps 5,000 characters of a tag, and all rows have to fit."""
 _BASIS = {None: "-", Basis.MEASURED: "m", Basis.REPORTED: "r", Basis.DECLARED: "d", Basis.ATTESTED: "a"}
 
 
@@ -43,9 +54,9 @@ class RowResult(Record):
 
     def short(self) -> str:
         """Status, basis, end of validity and unmet requirement in a few characters."""
-        end = f"{self.valid_until:%Y%m%dT%H%M%SZ}" if self.valid_until else ""
+        end = "" if self.valid_until is None else _short_time(self.valid_until)
         unmet = "" if self.unmet is None else str(self.unmet)
-        return f"{self.status}/{_BASIS[self.basis]}/{end}/{unmet}"
+        return f"{_STATUS[self.status]}/{_BASIS[self.basis]}/{end}/{unmet}"
 
     @classmethod
     def from_short(cls, text: str) -> Self:
@@ -54,13 +65,35 @@ class RowResult(Record):
         Raises:
             ValueError: it is not of that form.
         """
-        status, code, end, unmet = text.split("/")
+        letter, code, end, unmet = text.split("/")
+        status = {c: s for s, c in _STATUS.items()}.get(letter) or Status(letter)  # in full, as it was written once
         basis = {c: b for b, c in _BASIS.items()}
         if code not in basis:
             msg = "no such basis"
             raise ValueError(msg)
-        until = datetime.strptime(end, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if end else None
-        return cls(status=Status(status), basis=basis[code], valid_until=until, unmet=int(unmet) if unmet else None)
+        until = _time_of(end) if end else None
+        return cls(status=status, basis=basis[code], valid_until=until, unmet=int(unmet) if unmet else None)
+
+
+def _short_time(when: datetime) -> str:
+    """The day, of the first moment of a day; else the seconds since 1970."""
+    when = when.astimezone(UTC)
+    is_day = (when.hour, when.minute, when.second) == (0, 0, 0)
+    return f"{when:%Y%m%d}" if is_day else f"@{int(when.timestamp())}"
+
+
+def _time_of(text: str) -> datetime:
+    """The reverse of ``_short_time``; in full, as it was written once, it is read as well.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if text.startswith("@"):
+        try:
+            return datetime.fromtimestamp(int(text[1:]), UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(str(error)) from error
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ" if "T" in text else "%Y%m%d").replace(tzinfo=UTC)
 
 
 class Statement(Record):

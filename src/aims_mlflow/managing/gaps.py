@@ -18,6 +18,11 @@ from aims_mlflow.managing.portfolio import is_nothing_there, portfolio, portfoli
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.managing.registered import Registered
 
+_NO_RECORDS = (
+    "No records are kept here: in a folder of files anybody could change them. "
+    "Use sqlite:///FILE or a server with a database as tracking store."
+)
+
 
 @dataclass(frozen=True)
 class GapView:
@@ -63,8 +68,12 @@ def gap(
     if is_nothing_there(tracking_uri):
         return _of_nothing(config, at, since, system, target)
     records = ManagementRecords(config=config, tracking_uri=tracking_uri)
-    states = records.store.states(at) if since is None else records.store.states(at, since)
+    moments = (at,) if since is None else (at, since)
+    keeps = records.store.can_hold_records
+    states = records.store.states(*moments) if keeps else tuple(State(at=moment) for moment in moments)
     assessment = _assessed(records, states[0], target, past=as_of is not None)
+    if not keeps:
+        assessment = assessment.model_copy(update={"problems": (*assessment.problems, _NO_RECORDS)})
     shown = assessment.of(system)
     trend = None if since is None else _trend(records, shown, states[0], states[1], target)
     return GapView(assessment, shown, trend)

@@ -1,4 +1,4 @@
-"""The gap as a page: a heat map, what to do first, every row. Pure: values in, text out."""
+"""What the page of the gap shows: a heat map, what to do first, every row."""
 
 from __future__ import annotations
 
@@ -6,34 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
 
-from aims_mlflow.config.sections import RiskClass
 from aims_mlflow.controls import Framework
-from aims_mlflow.management.gap import Change, GapAssessment, GapLine, SystemGap, Trend, Work, work_of
+from aims_mlflow.management.gap import GapAssessment, GapLine, SystemGap, Trend, Work, work_of
 from aims_mlflow.management.maturity import HIGHEST
 from aims_mlflow.report.charts import Segment, stack
-from aims_mlflow.report.environment import environment
+from aims_mlflow.report.gap.words import LEVELS, RISK, figure, headline, percent, trend_text
 from aims_mlflow.report.words import STATUS, Label, cut, day, minute, plural
-
-GapForm = Literal["html", "md"]
-
-RISK: dict[RiskClass, Label] = {
-    RiskClass.PROHIBITED: Label("prohibited", "✗", "bad", "It may not be put into use in the EU."),
-    RiskClass.HIGH: Label("high risk", "▲", "unc", "Held to more: level 4 where measured evidence can show it."),
-    RiskClass.UNCLASSIFIED: Label("unclassified", "◇", "ask", "Held to what a high-risk system is held to."),
-    RiskClass.LIMITED: Label("limited risk", "□", "na", "Duties of transparency."),
-    RiskClass.MINIMAL: Label("minimal risk", "□", "na", "No duties of its own."),
-}
-
-LEVELS: dict[int, tuple[str, str]] = {
-    0: ("nothing on file", "Nothing is on file for at least one thing the row asks for."),
-    1: ("evidence fails", "Evidence is there; it shows a failure, allows no verdict, or could not be judged."),
-    2: ("lapsed", "All was met once; part of the evidence is too old, or about another version."),
-    3: ("stated", "All is met now, at least a part of it by a person's word alone."),
-    4: ("measured", "All is met now, by measured or reported evidence alone."),
-    5: ("steadily improved", "Never given here: it shows in a series of gap assessments, not in one."),
-}
 
 WORK = 20
 """Things to do that the page lists."""
@@ -145,31 +124,6 @@ class GapPage:
     problems: tuple[str, ...]
 
 
-def render_gap(
-    form: GapForm,
-    assessment: GapAssessment,
-    shown: SystemGap,
-    *,
-    frameworks: Sequence[Framework],
-    trend: Trend | None = None,
-) -> str:
-    """Render the gap of the organization or of one system.
-
-    Args:
-        form: ``html`` or ``md``.
-        assessment: The gap of all systems.
-        shown: The part to show: ``assessment.whole``, or one of its systems.
-        frameworks: Where the groups of rows and their titles come from.
-        trend: How it changed.
-    """
-    page = build_gap_page(assessment, shown, frameworks, trend)
-    return (
-        environment(html=form == "html")
-        .get_template(f"gap.{form}.j2")
-        .render(page=page, levels=LEVELS, risks=RISK, change=change_text)
-    )
-
-
 def build_gap_page(
     assessment: GapAssessment, shown: SystemGap, frameworks: Sequence[Framework], trend: Trend | None = None
 ) -> GapPage:
@@ -201,51 +155,6 @@ def build_gap_page(
         undeclared=assessment.undeclared if not one_system else (),
         problems=assessment.problems,
     )
-
-
-def headline(shown: SystemGap) -> str:
-    """The state in one sentence."""
-    summary = shown.summary
-    if not summary.applicable:
-        return "No clause or control applies."
-    if not summary.below_target:
-        return f"All {summary.applicable} applicable rows are at their target level."
-    return (
-        f"{summary.below_target} of {summary.applicable} applicable rows are below their target level; "
-        f"mean maturity {figure(summary.mean)} of {HIGHEST}, "
-        f"{percent(summary.fresh_share)} of the rows rest on current evidence."
-    )
-
-
-def figure(value: float | None) -> str:
-    """A mean to two digits, never rounded up to the next whole."""
-    if value is None:
-        return "none"
-    return f"{int(value * 100 + 1e-9) / 100:.2f}"
-
-
-def percent(share: float | None) -> str:
-    """A share in per cent: never rounded up to the whole, nor down to nothing."""
-    if share is None:
-        return "none"
-    if 0 < share < 0.01:
-        return "< 1 %"
-    return f"{int(share * 100 + 1e-9)} %"
-
-
-def trend_text(trend: Trend) -> str:
-    """The change in one sentence."""
-    moved = f"{plural(len(trend.better), 'row')} better, {len(trend.worse)} worse, {trend.same} as before"
-    changed = f", {len(trend.other)} changed otherwise" if trend.other else ""
-    mean = f"mean maturity {figure(trend.mean_before)} then, {figure(trend.mean)} now"
-    fresh = f"current evidence {percent(trend.fresh_share_before)} then, {percent(trend.fresh_share)} now"
-    return f"Since {day(trend.since)}: {moved}{changed}; {mean}; {fresh}. Compared with {trend.source}."
-
-
-def change_text(change: Change) -> str:
-    """A change in a few words."""
-    before = f"level {change.maturity_before} ({change.status_before.replace('-', ' ')})"
-    return f"{before} → level {change.maturity} ({change.status.replace('-', ' ')})"
 
 
 def _name(shown: SystemGap) -> str:
@@ -409,16 +318,3 @@ def _work_text(one: Work, *, several: bool) -> WorkText:
 def _some(word: str, names: Sequence[str], most: int = 3) -> str:
     shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
     return f"{word}{'s' if len(names) > 1 else ''}: {shown}" if word else shown
-
-
-__all__ = [
-    "LEVELS",
-    "GapForm",
-    "GapPage",
-    "build_gap_page",
-    "figure",
-    "headline",
-    "percent",
-    "render_gap",
-    "trend_text",
-]

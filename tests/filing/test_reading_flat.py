@@ -1,0 +1,108 @@
+"""What is let go while the records are read changes no state that is asked for, and takes memory off."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aims_mlflow.filing.runs import Reading, Superseded, filed_of
+from aims_mlflow.management.record import ManagementRecord
+from aims_mlflow.management.state import State
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def runs_of(record_id, revisions):
+    """The runs of a record: (days until the next is filed, days until it is valid, withdrawn, deleted) for each."""
+    runs, before, at = [], None, BEGIN
+    for number, (pause, ahead, withdrawn, deleted) in enumerate(revisions, 1):
+        at += timedelta(days=pause, seconds=1)
+        record = ManagementRecord(
+            type="risk",
+            id=record_id,
+            revision=number,
+            previous=before,
+            recorded_at=at,
+            owner="Owner",
+            valid_from=at.date() + timedelta(days=ahead),
+            withdrawn="No longer so." if withdrawn else None,
+            content={"statement": f"Revision {number}"},
+        )
+        before = record.digest
+        params = {"sha256": record.digest, "record.000": record.canonical.decode().removesuffix("\n")}
+        if number < len(revisions):
+            params["next"] = f"{record_id}-{number + 1}"
+        runs.append(run(f"{record_id}-{number}", params, deleted=deleted))
+    return runs
+
+
+def run(run_id, params, *, deleted=False):
+    info = SimpleNamespace(run_id=run_id, lifecycle_stage="deleted" if deleted else "active")
+    return SimpleNamespace(info=info, data=SimpleNamespace(params=params, tags={}))
+
+
+def shown(state):
+    """All that a state says."""
+    return (
+        {key: one.record for key, one in state.current.items()},
+        {key: one.record for key, one in state.until_then.items()},
+        {key: one.run_id for key, one in state.current.items()},
+        state.problems,
+    )
+
+
+REVISION = st.tuples(
+    st.integers(0, 30), st.integers(-40, 40), st.booleans(), st.sampled_from([False, False, False, True])
+)
+BOOK = st.lists(st.lists(REVISION, min_size=1, max_size=6), min_size=1, max_size=4)
+
+
+@given(BOOK, st.integers(0, 120), st.integers(0, 120), st.randoms(use_true_random=False))
+def test_a_flat_reading_gives_the_states_of_a_whole_one(book, since, later, told: random.Random):
+    runs = [one for n, revisions in enumerate(book) for one in runs_of(f"r{n}", revisions)]
+    told.shuffle(runs)
+    moments = [BEGIN + timedelta(days=since), BEGIN + timedelta(days=since + later)]
+    whole, flat = Reading(runs, lambda _: None), Reading(runs, lambda _: None, since=moments[0])
+    for at in moments:
+        expected = State.of(whole.filed, at=at, problems=whole.problems)
+        found = State.of(flat.filed, at=at, problems=flat.problems)
+        assert shown(found) == shown(expected)
+        assert all(isinstance(one.record, ManagementRecord) for one in found.current.values())
+
+
+def test_of_many_revisions_one_is_kept_whole():
+    flat = Reading(runs_of("r", [(1, 0, False, False)] * 50), lambda _: None, since=BEGIN + timedelta(days=400))
+    assert [isinstance(one.record, Superseded) for one in flat.filed] == [True] * 49 + [False]
+
+
+def test_a_revision_that_begins_later_lets_none_go():
+    revisions = [(1, 0, False, False), (1, 300, False, False)]
+    flat = Reading(runs_of("r", revisions), lambda _: None, since=BEGIN + timedelta(days=10))
+    assert not any(isinstance(one.record, Superseded) for one in flat.filed)
+
+
+def test_an_attempt_nobody_claimed_lets_none_go():
+    """Written beside the revision that holds, and named by none."""
+    runs = runs_of("r", [(1, 0, False, False), (1, 0, False, False)])
+    del runs[0].data.params["next"]
+    flat = Reading(runs, lambda _: None, since=BEGIN + timedelta(days=10))
+    state = State.of(flat.filed, at=BEGIN + timedelta(days=10), problems=flat.problems)
+    assert state.get("risk", "r").record.revision == 1
+    assert state.get("risk", "r").record.content == {"statement": "Revision 1"}
+    assert [one.code for one in state.problems] == ["unfinished"]
+
+
+def test_a_record_of_fewer_fields_reads_as_it_was_filed():
+    """As an older version of this library filed it: the digest is that of its text, not of the text it would be now."""
+    (only,) = runs_of("r", [(1, 0, False, False)])
+    text = only.data.params["record.000"].replace('"approver":null,', "")
+    from aims_mlflow.evidence import sha256_of
+
+    older = run("older", {"sha256": sha256_of(f"{text}\n".encode()), "record.000": text})
+    one = filed_of(older)
+    assert one.record.digest == older.data.params["sha256"]
+    assert one.record.approver is None and one.record.valid_from >= date(2026, 1, 1)
