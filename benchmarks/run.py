@@ -15,6 +15,7 @@ SETS = {
     "Drift alone": [["bench_drift.py", "--rows", "100000", "1000000", "--linear"]],
     "Fairness": [["bench_fairness.py"]],
     "The registry gate": [["bench_gate.py"]],
+    "The gap over many systems": [["bench_management.py"]],
 }
 QUICK = {
     "End of a run without data": [["bench_attach.py", "--runs", "20"]],
