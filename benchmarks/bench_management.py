@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 50_000])
     parser.add_argument("--revisions", type=int, default=5, help="Revisions of each record.")
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--work", choices=["plain", "gap", "state"], help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=list(WORK), help=argparse.SUPPRESS)
     parser.add_argument("--uri", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -52,7 +52,8 @@ def main() -> None:
 
 
 def report(path: Path, records: int, times: int) -> None:
-    found: dict[str, list[dict]] = {"plain": [], "state": [], "gap": []}
+    found: dict[str, list[dict]] = {work: [] for work in WORK}
+    in_a_process("refresh", path)  # the first flips tags
     for _ in range(times):
         for work in found:
             found[work].append(in_a_process(work, path))
@@ -154,7 +155,28 @@ def gap(uri: str) -> dict:
     return timed(work)
 
 
-WORK = {"plain": plain, "state": state, "gap": gap}
+def inventory(uri: str) -> dict:
+    """The list of systems with their versions in service."""
+    from aims_mlflow.managing.systems import search_systems
+
+    connected(uri)
+    return timed(lambda: {"systems": len(search_systems().systems)})
+
+
+def refresh(uri: str) -> dict:
+    """A refresh that finds tags as they should be: the usual one, after the first."""
+    from aims_mlflow.managing.refreshing import refresh_all
+
+    connected(uri)
+
+    def work() -> dict:
+        found = refresh_all(reassess=False)
+        return {"versions": len(found.versions), "due": len(found.due)}
+
+    return timed(work)
+
+
+WORK = {"plain": plain, "state": state, "inventory": inventory, "gap": gap, "refresh": refresh}
 
 
 # the store
