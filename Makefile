@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PARALLEL ?= -n auto --maxprocesses 4 --dist worksteal
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
