@@ -25,6 +25,7 @@ demo: setup ## the main job on real data: train, capture, assess, report
 	$(BIN)/aims demo --no-ui
 
 example: setup ## a worked example: two systems, from aims init to gap report
+	rm -rf aims-example
 	$(BIN)/python examples/organisation/run.py aims-example
 
 test: setup ## the tests (under ten minutes on two cores)

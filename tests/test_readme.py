@@ -147,6 +147,7 @@ NEED_RECORDS = {
     "bom",
     "card",
     "gap",
+    "impact",
     "incident",
     "nonconformity",
     "records",
