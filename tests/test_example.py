@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow
 import pytest
 from click.testing import CliRunner
 
@@ -113,7 +114,9 @@ def aims(example, *command, store="mlflow.db"):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(example.folder)
         patch.setenv("XDG_STATE_HOME", str(example.folder / ".state"))
+        mlflow.set_registry_uri(uri)
         done = CliRunner().invoke(command_line, [*command, "--json", "--tracking-uri", uri])
+        mlflow.set_registry_uri(None)
     assert done.exit_code in (0, 1), done.output
     return json.loads(done.stdout)
 
