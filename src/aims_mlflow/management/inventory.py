@@ -18,7 +18,7 @@ TYPE = "system"
 CONTESTED = "contested"
 """Code of the problem that several systems claim a model."""
 _WILD = re.compile(r"[*?]")
-_FIRST_LOOKED_AT = {
+FIRST_LOOKED_AT = {
     RiskClass.PROHIBITED: 0,
     RiskClass.HIGH: 1,
     RiskClass.UNCLASSIFIED: 2,
@@ -120,7 +120,7 @@ def assign(models: Iterable[str], state: State) -> Inventory:
         for system in by:
             of_system.setdefault(system, []).append(model)
     listed = [InventoriedSystem(one, content, tuple(of_system.get(one.record.id, ()))) for one, content in systems]
-    listed.sort(key=lambda one: (_FIRST_LOOKED_AT[one.risk_class], one.id))
+    listed.sort(key=lambda one: (FIRST_LOOKED_AT[one.risk_class], one.id))
     problems = (
         *(p for p in state.problems if p.type == TYPE),
         *(problem for one in listed for problem in _standing_problems(one, state)),

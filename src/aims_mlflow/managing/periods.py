@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from aims_mlflow.api.past import judged_then
 from aims_mlflow.api.policies import Config
 from aims_mlflow.api.records import OnRecord, said_by
 from aims_mlflow.api.targets import registered
-from aims_mlflow.assessment import Finding, Status
+from aims_mlflow.assessment import Finding
 from aims_mlflow.attach.store import RunStore
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings
@@ -21,22 +20,12 @@ from aims_mlflow.evidence import EvidenceBase, ModelRef, Subject
 from aims_mlflow.gate.entries import Entry
 from aims_mlflow.gate.history import history
 from aims_mlflow.management.effectiveness import Effectiveness, moments_of, over_period
-from aims_mlflow.management.inventory import assign
+from aims_mlflow.management.inventory import Claims, assign
+from aims_mlflow.management.standing import RANK
 from aims_mlflow.management.state import Filed, Problem, State
 from aims_mlflow.managing.records import ManagementRecords
+from aims_mlflow.managing.registered import read_registered
 from aims_mlflow.registry.log import TransitionLog
-
-WORST_FIRST = (
-    Status.NOT_SATISFIED,
-    Status.ERROR,
-    Status.UNCERTAIN,
-    Status.STALE,
-    Status.NO_EVIDENCE,
-    Status.NEEDS_ATTESTATION,
-    Status.SATISFIED,
-    Status.NOT_APPLICABLE,
-)
-"""Of several versions in service the worst finding counts."""
 
 
 def operating_effectiveness(
@@ -86,27 +75,15 @@ def _models(records: ManagementRecords, state: State, system: str | None) -> tup
     """
     if system is None:
         return ()
-    names = [str(model.name) for model in _registered_models(records.client)]
-    found = assign(names, state).get(system)
+    inventory = assign(read_registered(records.client).models, state)
+    found = inventory.get(system)
     if found is not None:
         return found.models
     declared = records.settings.declaration
     if declared.system.id != system:
         raise InputError(f"there is no system {system[:100]!r}", remedy="'aims systems' lists them.")
-    from aims_mlflow.management.inventory import Claims
-
     claims = Claims([(system, declared.registered_models)])
-    return tuple(model for model in names if claims.on(model))
-
-
-def _registered_models(client: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_registered_models(page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return tuple(model for model in inventory.undeclared if claims.on(model))
 
 
 @dataclass
@@ -206,7 +183,7 @@ class _Past:
             )
             for finding in assessment.findings:
                 known = worst.get(finding.id)
-                if known is None or WORST_FIRST.index(finding.status) < WORST_FIRST.index(known.status):
+                if known is None or RANK[finding.status] < RANK[known.status]:
                     worst[finding.id] = finding
         return list(worst.values())
 

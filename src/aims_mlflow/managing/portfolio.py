@@ -18,7 +18,7 @@ from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evidence import now
 from aims_mlflow.gate.policy import demands_signature
 from aims_mlflow.gate.statement import TAG, Statement, files_place, read_statement
-from aims_mlflow.management.inventory import Claims, InventoriedSystem, Inventory, assign
+from aims_mlflow.management.inventory import FIRST_LOOKED_AT, Claims, InventoriedSystem, Inventory, assign
 from aims_mlflow.management.portfolio import Portfolio, ServedVersion, SystemStanding
 from aims_mlflow.management.soa import applicability_in_force
 from aims_mlflow.management.standing import standing_of
@@ -29,15 +29,6 @@ from aims_mlflow.registry.facts import copied_from
 
 if TYPE_CHECKING:
     from aims_mlflow.managing.records import ManagementRecords
-
-FIRST_LOOKED_AT = {
-    RiskClass.PROHIBITED: 0,
-    RiskClass.HIGH: 1,
-    RiskClass.UNCLASSIFIED: 2,
-    RiskClass.LIMITED: 3,
-    RiskClass.MINIMAL: 4,
-}
-"""The order of systems: what nobody has classified may be high-risk, and comes before what is known to be less."""
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _STATUS_TAG = "aims.status"
