@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from aims_mlflow.config.gate import GatePolicy
+from aims_mlflow.config.monitoring import MonitoringPolicy
 from aims_mlflow.config.sections import RiskClass, Section
 
 
@@ -192,6 +193,16 @@ class PrivacyPolicy(Section):
     """Counts below it are suppressed."""
 
 
+class ValidityPolicy(Section):
+    """How long a finding holds where its evidence does not say."""
+
+    version_bound_days: int = Field(default=365, ge=1, le=3_650)
+    """Days from the capture of evidence that nothing dates and only a new version or event does away with: by then the
+    management system's own cycle looks at it again."""
+    open_days: int = Field(default=30, ge=1, le=3_650)
+    """Days until what is missing, failed or could not be judged is looked at again."""
+
+
 class Applicability(Section):
     """A line of the Statement of Applicability."""
 
@@ -227,8 +238,11 @@ class Declaration(Section):
     performance: PerformancePolicy = PerformancePolicy()
     fairness: FairnessPolicy = FairnessPolicy()
     privacy: PrivacyPolicy = PrivacyPolicy()
+    monitoring: MonitoringPolicy | None = None
+    """Live operation: windows, alarms, where the data comes from."""
     freshness: dict[str, int] = Field(default_factory=dict)
     """Clause or control id to its maximum evidence age in days, instead of the register's default."""
+    validity: ValidityPolicy = ValidityPolicy()
     applicability: dict[str, Applicability] = Field(default_factory=dict)
     """Control id to whether it applies, with the reason (Statement of Applicability)."""
     attestations: tuple[Attestation, ...] = ()

@@ -38,6 +38,14 @@ from aims_mlflow.evidence.data import (
     RuleResult,
     RuleVerdict,
 )
+from aims_mlflow.evidence.live import (
+    AlarmState,
+    EstimatedPerformance,
+    MonitoringWindow,
+    ReferenceProfile,
+    TraceWindow,
+    WindowRef,
+)
 from aims_mlflow.evidence.model_quality import (
     Comparison,
     Disparity,
@@ -72,6 +80,10 @@ _BY_KIND: dict[str, type[EvidenceBase]] = {
     "fairness": FairnessEvidence,
     "attestation": AttestationRecord,
     "registry_move": RegistryMoveRecord,
+    "reference_profile": ReferenceProfile,
+    "monitoring_window": MonitoringWindow,
+    "estimated_performance": EstimatedPerformance,
+    "trace_window": TraceWindow,
 }
 
 TYPED_KINDS: tuple[str, ...] = tuple(_BY_KIND)
@@ -97,6 +109,10 @@ Evidence = Annotated[
     | Annotated[FairnessEvidence, Tag("fairness")]
     | Annotated[AttestationRecord, Tag("attestation")]
     | Annotated[RegistryMoveRecord, Tag("registry_move")]
+    | Annotated[ReferenceProfile, Tag("reference_profile")]
+    | Annotated[MonitoringWindow, Tag("monitoring_window")]
+    | Annotated[EstimatedPerformance, Tag("estimated_performance")]
+    | Annotated[TraceWindow, Tag("trace_window")]
     | Annotated[CustomRecord, Tag("custom")],
     Discriminator(_kind_of),
 ]
@@ -143,6 +159,7 @@ def evidence_json_schema() -> dict[str, Any]:
 __all__ = [
     "SCHEMA_VERSION",
     "TYPED_KINDS",
+    "AlarmState",
     "AttestationRecord",
     "Basis",
     "CaptureErrorRecord",
@@ -158,6 +175,7 @@ __all__ = [
     "DocumentRef",
     "DriftEvidence",
     "EnvironmentRecord",
+    "EstimatedPerformance",
     "Evidence",
     "EvidenceBase",
     "EvidenceStatus",
@@ -170,9 +188,11 @@ __all__ = [
     "ModelFile",
     "ModelRecord",
     "ModelRef",
+    "MonitoringWindow",
     "Number",
     "PerformanceEvidence",
     "Record",
+    "ReferenceProfile",
     "RegistryMoveRecord",
     "RuleResult",
     "RuleVerdict",
@@ -182,8 +202,10 @@ __all__ = [
     "Subject",
     "Threshold",
     "Tool",
+    "TraceWindow",
     "UtcTime",
     "Verdict",
+    "WindowRef",
     "canonical_json",
     "evidence_json_schema",
     "now",

@@ -1,0 +1,1 @@
+"""Live operation without MLflow: windows of time, alarms over them. Pure."""

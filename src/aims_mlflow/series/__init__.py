@@ -1,0 +1,1 @@
+"""Windows of monitoring as MLflow runs: found, claimed once, read back."""

@@ -1,0 +1,1 @@
+"""Data in mergeable summaries of constant size: no rows, no single values."""
