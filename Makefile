@@ -6,7 +6,7 @@ PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
-.PHONY: help demo example test check lint types architecture test-slow test-browser test-postgres test-lowest bench package setup clean
+.PHONY: help demo example test check lint types architecture test-slow test-browser test-postgres test-spark test-lowest bench package setup clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,7 +29,7 @@ example: setup ## a worked example: two systems, from aims init to gap report
 	$(BIN)/python examples/organisation/run.py aims-example
 
 test: setup ## the tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow and not browser" $(PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not browser and not spark" $(PARALLEL)
 
 check: lint types architecture test ## what CI checks
 
@@ -54,6 +54,10 @@ test-postgres: setup ## the gate on a PostgreSQL server that is started for it
 	$(BIN)/python -m pip install --quiet --group postgres
 	tests/postgres.sh $(BIN)/python -m pytest -m "postgres and not slow"
 
+test-spark: setup ## data larger than one machine, on Spark in local mode
+	$(BIN)/python -m pip install --quiet --group spark
+	$(BIN)/python -m pytest -m "spark and not slow"
+
 test-lowest: ## the tests on the lowest supported versions
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --upgrade 'pip>=25.1' uv
@@ -61,7 +65,7 @@ test-lowest: ## the tests on the lowest supported versions
 	    --constraint tests/lowest-constraints.txt --editable . --group dev
 	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python --no-deps 'nannyml==0.13.1'
 	@# Old scikit-learn imports setuptools after distutils, which the setuptools of a Python 3.11 venv refuses.
-	SETUPTOOLS_USE_DISTUTILS=stdlib $(VENV)-lowest/bin/python -m pytest -m "not slow and not browser" $(PARALLEL) $(LOWEST_TESTS)
+	SETUPTOOLS_USE_DISTUTILS=stdlib $(VENV)-lowest/bin/python -m pytest -m "not slow and not browser and not spark" $(PARALLEL) $(LOWEST_TESTS)
 
 bench: setup ## figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
