@@ -9,7 +9,8 @@ from aims_mlflow.assessment import Outcome
 from aims_mlflow.checks.case import Item
 from aims_mlflow.checks.judging import Judgement, by_verdict
 from aims_mlflow.checks.keys import AGAINST_BASELINE
-from aims_mlflow.config.models import FairnessPolicy, MetricLimit, PerformancePolicy
+from aims_mlflow.config.models import FairnessPolicy, PerformancePolicy
+from aims_mlflow.config.sections import MetricLimit
 from aims_mlflow.evidence import EvidenceBase, FairnessEvidence, Interval, PerformanceEvidence, Verdict
 from aims_mlflow.measure.limits import is_limited, judge, overall
 

@@ -22,7 +22,6 @@ from aims_mlflow.config.models import (
     Declaration,
     DriftPolicy,
     FairnessPolicy,
-    MetricLimit,
     OrganizationRole,
     PerformancePolicy,
     Person,
@@ -30,8 +29,9 @@ from aims_mlflow.config.models import (
     Rule,
     System,
 )
+from aims_mlflow.config.monitoring import AlarmRule, LabelSource, LiveSource, MonitoringPolicy, TracePolicy
 from aims_mlflow.config.scaffold import STARTER_TEMPLATE, starter
-from aims_mlflow.config.sections import RiskClass
+from aims_mlflow.config.sections import MetricLimit, RiskClass
 from aims_mlflow.config.settings import (
     Config,
     Problem,
@@ -49,6 +49,7 @@ __all__ = [
     "DRIFT_METHODS",
     "METRIC_NAMES",
     "STARTER_TEMPLATE",
+    "AlarmRule",
     "Applicability",
     "ApprovalRule",
     "Attestation",
@@ -66,7 +67,10 @@ __all__ = [
     "GateProfile",
     "GateRule",
     "KnownNames",
+    "LabelSource",
+    "LiveSource",
     "MetricLimit",
+    "MonitoringPolicy",
     "OrganizationRole",
     "PerformancePolicy",
     "Person",
@@ -76,6 +80,7 @@ __all__ = [
     "Rule",
     "Settings",
     "System",
+    "TracePolicy",
     "check_declaration",
     "declared",
     "examine",

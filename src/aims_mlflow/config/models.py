@@ -10,7 +10,7 @@ from pydantic import Field
 
 from aims_mlflow.config.gate import GatePolicy
 from aims_mlflow.config.monitoring import MonitoringPolicy
-from aims_mlflow.config.sections import RiskClass, Section
+from aims_mlflow.config.sections import MetricLimit, RiskClass, Section
 
 
 class OrganizationRole(StrEnum):
@@ -152,13 +152,6 @@ class ColumnDriftPolicy(Section):
     threshold: float | None = None
     skip: bool = False
     reason: str | None = None
-
-
-class MetricLimit(Section):
-    """Limits of one metric."""
-
-    min: float | None = None
-    max: float | None = None
 
 
 class PerformancePolicy(Section):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from aims_mlflow.config.sections import Section
+from aims_mlflow.config.sections import MetricLimit, Section
 
 _SPAN = re.compile(r"^([1-9][0-9]{0,5})(m|h|d|w)$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -104,6 +104,25 @@ class LabelSource(LiveSource):
     """How long after the window's end all of them are expected."""
 
 
+PERCENTILES = (50, 90, 95, 99)
+"""Percentiles of latency that are given."""
+
+TRACE_NUMBERS = (
+    "error_rate",
+    *(f"latency_p{percent}" for percent in PERCENTILES),
+    "tokens_input",
+    "tokens_output",
+    "tokens_total",
+    "cost",
+)
+"""Numbers of the traces of a window; besides these ``human.<name>``, ``scorer.<name>``, ``guardrail.<name>`` and
+``error_rate.<version>``. Latencies are milliseconds, tokens and cost means over the traces that carry them."""
+
+
+_FAMILIES = ("human", "scorer", "guardrail")
+_FAMILY_WORDS = "human.<name>, scorer.<name>, guardrail.<name>, error_rate.<version>"
+
+
 class TracePolicy(Section):
     """Evidence from MLflow traces (GenAI)."""
 
@@ -114,7 +133,20 @@ class TracePolicy(Section):
     keep_days: int = Field(default=183, ge=1)
     """How long logs are kept at least (AI Act Art. 19: six months)."""
     guardrails: tuple[str, ...] = ()
-    """Names of assessments or span attributes that say a guardrail was hit."""
+    """Names of assessments or trace tags that say a guardrail was hit (``true``, ``yes``, a number above 0)."""
+    limits: dict[str, MetricLimit] = Field(default_factory=dict)
+    """Number of the traces, e.g. ``error_rate``, ``latency_p95``, ``human.helpful``, to its limits."""
+    reference: str | None = None
+    """Window whose texts are the reference of text drift, ``start/end``; the first with enough traces where null."""
+
+    @model_validator(mode="after")
+    def _numbers_known(self) -> Self:
+        for name in self.limits:
+            family = name.partition(".")[0]
+            if name not in TRACE_NUMBERS and not ("." in name and family in {*_FAMILIES, "error_rate"}):
+                msg = f"limits: there is no number {name!r}; known are {', '.join(TRACE_NUMBERS)} and {_FAMILY_WORDS}"
+                raise ValueError(msg)
+        return self
 
 
 class MonitoringPolicy(Section):

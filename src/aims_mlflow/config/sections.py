@@ -22,3 +22,10 @@ class RiskClass(StrEnum):
     LIMITED = "limited"
     MINIMAL = "minimal"
     UNCLASSIFIED = "unclassified"
+
+
+class MetricLimit(Section):
+    """Limits of one metric."""
+
+    min: float | None = None
+    max: float | None = None

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import inf
 from typing import Literal
 
-from aims_mlflow.config.models import MetricLimit
+from aims_mlflow.config.sections import MetricLimit
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence.base import Interval, Threshold, Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import isfinite
 
-from aims_mlflow.config.models import MetricLimit
+from aims_mlflow.config.sections import MetricLimit
 from aims_mlflow.evidence.base import Interval, Verdict
 from aims_mlflow.evidence.model_quality import Comparison, MetricResult
 from aims_mlflow.measure import intervals
