@@ -104,7 +104,7 @@ def test_an_interval_that_straddles_its_limit_is_uncertain():
 def test_a_misspelt_number_is_refused_when_the_file_is_read():
     with pytest.raises(ValueError, match="no number 'eror_rate'"):
         TracePolicy(limits={"eror_rate": MetricLimit(max=0.1)})
-    with pytest.raises(ValueError, match="no number 'humans.helpful'"):
+    with pytest.raises(ValueError, match=r"no number 'humans\.helpful'"):
         TracePolicy(limits={"humans.helpful": MetricLimit(min=0.1)})
 
 

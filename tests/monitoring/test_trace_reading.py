@@ -1,4 +1,5 @@
 import inspect
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import mlflow
@@ -26,10 +27,8 @@ def live(mlflow_store):
                 raise ValueError(question)
             return question.upper()
 
-        try:
+        with suppress(ValueError):
             ask(text)
-        except ValueError:
-            pass
         if hasattr(mlflow, "flush_trace_async_logging"):
             mlflow.flush_trace_async_logging()
 
