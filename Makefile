@@ -34,8 +34,8 @@ test: setup ## the tests (under ten minutes on two cores)
 check: lint types architecture test ## what CI checks
 
 lint: setup
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples notebooks
+	$(BIN)/ruff format --check src tests benchmarks examples notebooks
 
 types: setup
 	$(BIN)/mypy

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import sqlite3
 import statistics
 import subprocess
@@ -181,6 +182,13 @@ WORK = {"plain": plain, "state": state, "inventory": inventory, "gap": gap, "ref
 
 # the store
 
+WORDS = Path(__file__).read_text("utf-8").split()
+
+
+def wording(number: int) -> str:
+    """Some 350 characters, other ones for each number, which pack no better than prose."""
+    return " ".join(random.Random(number).choices(WORDS, k=48))
+
 
 def make_tables(path: Path) -> None:
     import mlflow
@@ -299,7 +307,7 @@ class Filler:
                     valid_until=today + timedelta(days=200),
                     systems=(system,),
                     document={"title": "Policy", "uri": f"https://intranet.example/{topic}/{system}/{revision}"},
-                    content={"statement": f"Revision {revision}: " + "We state what we do, and how we know. " * 8},
+                    content={"statement": f"Revision {revision}: {wording(filed)}"},
                 )
                 run = self.revision(record, run, filed)
                 before, filed = record, filed + 1

@@ -13,6 +13,7 @@ SETS = {
     "Quality and drift, as captured": [["bench_capture.py", "--rows", "100000", "1000000", "--linear"]],
     "Quality alone": [["bench_quality.py"]],
     "Drift alone": [["bench_drift.py", "--rows", "100000", "1000000", "--linear"]],
+    "Profiles": [["bench_sketches.py"]],
     "Fairness": [["bench_fairness.py"]],
     "The registry gate": [["bench_gate.py"]],
     "The gap over many systems": [["bench_management.py"]],

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aims_mlflow.assessment import Assessment, CheckResult, Outcome, Overall, Status
+from aims_mlflow.assessment import Assessment, CheckResult, Ground, Outcome, Overall, Status
 from aims_mlflow.catalog import load_catalog
 from aims_mlflow.checks import available_checks
 from aims_mlflow.config import Declaration
@@ -56,6 +56,8 @@ from good_run import (
 CATALOG = load_catalog()
 ACME = load_catalog([Path(__file__).parent / "examples" / "acme_controls.yaml"])
 DECLARATION = declaration()
+LOOK_AGAIN = datetime(2026, 12, 24, 23, 59, 59, tzinfo=UTC)
+"""The end of the thirtieth day after the assessment."""
 STATEMENTS = [attestation(topic) for topic in CATALOG.topics]
 LIVE = TEST.model_copy(update={"name": "scored", "role": "production"})
 OPERATION = [
@@ -285,7 +287,7 @@ def test_a_failure_says_what_to_do_about_the_failure_and_an_absence_how_to_fill_
     }
     assert "2 of 9 rules failed" in findings["A.7.4"].reason
     assert findings["A.7.4"].next_step.startswith("Mend or exclude the rows")
-    assert findings["A.7.4"].valid_until is None
+    assert (findings["A.7.4"].valid_until, findings["A.7.4"].until_ground) == (LOOK_AGAIN, Ground.REFRESH)
     assert "aims promote" in findings["A.6.2.5"].next_step
     assert "topic: ai_policy" in findings["5.2"].next_step
     assert assess(_replaced(quality(verdict=Verdict.FAIL))).attention[0] == "A.6.2.4"
@@ -360,8 +362,54 @@ def test_declared_freshness_replaces_the_registers():
     late = AT + timedelta(days=20)
     assert _status("A.7.4", *GOOD, at=late) is Status.SATISFIED
     assert _status("A.7.4", *GOOD, at=late, source=declaration(freshness={"A.7.4": 14})) is Status.STALE
-    assert _status("A.4.4", *GOOD, at=AT + timedelta(days=900)) is Status.SATISFIED, "bound to the version, not to days"
+    assert _status("A.4.4", *GOOD, at=AT + timedelta(days=364)) is Status.SATISFIED, "bound to the version, not to days"
     assert _status("A.4.4", *GOOD, at=late, source=declaration(freshness={"A.4.4": 14})) is Status.STALE
+
+
+def test_every_finding_holds_until_a_moment_and_says_on_what_ground():
+    for evidence in ([], GOOD, EVERYTHING):
+        for finding in assess(evidence).findings:
+            assert finding.valid_until is not None and finding.until_ground is not None, finding.id
+            is_met = finding.status is Status.SATISFIED
+            assert is_met == (finding.until_ground is not Ground.REFRESH), finding.id
+            assert finding.valid_until == (LOOK_AGAIN if not is_met else min(c.valid_until for c in finding.checks))
+            assert all((c.valid_until is None) == (c.until_ground is None) for c in finding.checks)
+
+
+def test_what_only_a_new_version_does_away_with_holds_until_the_cycle_looks_again():
+    def found(at, **policy):
+        source = declaration(validity=policy) if policy else DECLARATION
+        return next(f for f in assess(GOOD, source, at=at).findings if f.id == "A.4.4")
+
+    end = AT + timedelta(days=365)
+    said = found(AT)
+    assert (said.status, said.valid_until, said.until_ground) == (Status.SATISFIED, end, Ground.CYCLE)
+    assert found(end).status is Status.SATISFIED
+    late = found(end + timedelta(milliseconds=1))
+    assert (late.status, late.valid_until, late.until_ground) == (Status.STALE, end, Ground.CYCLE)
+    assert "was to be looked at again by 2027-11-24" in late.reason and late.next_step
+    longer = found(AT + timedelta(days=900), version_bound_days=1000)
+    assert (longer.status, longer.valid_until) == (Status.SATISFIED, AT + timedelta(days=1000))
+    dated = found(AT, version_bound_days=20)
+    assert dated.valid_until == AT + timedelta(days=20)
+
+
+def test_the_evidence_s_own_end_comes_before_the_cycle():
+    ends = AT + timedelta(days=400)
+    own = [r.model_copy(update={"valid_until": ends}) if r.kind == "run" else r for r in GOOD]
+    said = next(f for f in assess(own).findings if f.id == "A.4.4")
+    assert next(c for c in said.checks if c.requirement == "run").until_ground is Ground.EVIDENCE
+    assert next(c for c in said.checks if c.requirement == "run").valid_until == ends
+
+
+def test_what_is_open_holds_until_it_is_looked_at_again_as_the_policy_says():
+    for days in (1, 90):
+        source = declaration(validity={"open_days": days})
+        for finding in assess([], source).findings:
+            day = (AT + timedelta(days=days)).date()
+            assert (finding.valid_until.date(), finding.until_ground) == (day, Ground.REFRESH), finding.id
+    last = datetime.max.replace(tzinfo=UTC)
+    assert all(f.valid_until.year == 9999 for f in assess([], at=last).findings)
 
 
 @pytest.mark.parametrize("days", [3_000_000, 10**12])

@@ -27,6 +27,8 @@ _HOME = {
     **dict.fromkeys(("GatedMlflowClient", "enable_gate"), "aims_mlflow.registry.client"),
     "assess": "aims_mlflow.registry.standing",
     "model_card": "aims_mlflow.managing.documenting",
+    "monitor": "aims_mlflow.monitoring.monitor",
+    **dict.fromkeys(("log_observed", "observe", "observed_model"), "aims_mlflow.monitoring.observing"),
     **dict.fromkeys(("gate_version", "promote_version"), "aims_mlflow.registry.moving"),
     **dict.fromkeys(("approve", "break_glass", "reject", "waive", "withdraw"), "aims_mlflow.registry.reviews"),
     **dict.fromkeys(("attest", "search_records", "withdraw_record"), "aims_mlflow.managing.attesting"),
@@ -66,8 +68,12 @@ __all__ = [
     "log_drift",
     "log_evidence",
     "log_fairness",
+    "log_observed",
     "log_performance",
     "model_card",
+    "monitor",
+    "observe",
+    "observed_model",
     "open_incident",
     "open_risk",
     "promote_version",
@@ -101,6 +107,8 @@ if TYPE_CHECKING:
     from aims_mlflow.managing.incidents import close_incident, open_incident, search_incidents, update_incident
     from aims_mlflow.managing.risks import open_risk, search_risks
     from aims_mlflow.managing.systems import declare_system, search_systems
+    from aims_mlflow.monitoring.monitor import monitor
+    from aims_mlflow.monitoring.observing import log_observed, observe, observed_model
     from aims_mlflow.registry.client import GatedMlflowClient, enable_gate
     from aims_mlflow.registry.moving import gate_version, promote_version
     from aims_mlflow.registry.reviews import approve, break_glass, reject, waive, withdraw

@@ -62,6 +62,18 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
+class Ground(StrEnum):
+    """What says until when a finding holds."""
+
+    EVIDENCE = "evidence"
+    """The first of its evidence to lapse: a last day of its own, or the age the register or ``aims.yaml`` allows."""
+    CYCLE = "cycle"
+    """Nothing dates its evidence, only a new version or event does away with it: the management system's own cycle
+    looks again, see ``validity.version_bound_days``."""
+    REFRESH = "refresh"
+    """It is open, or does not apply: it holds until it is looked at again, see ``validity.open_days``."""
+
+
 class CheckResult(Record):
     """One requirement judged."""
 
@@ -75,6 +87,9 @@ class CheckResult(Record):
     attested_part: bool = False
     """True where only a person's statement can meet it."""
     valid_until: UtcTime | None = None
+    """When what meets it lapses; of one that lapsed, when it did; null where nothing meets it."""
+    until_ground: Ground | None = None
+    """What says so."""
 
 
 class Finding(Record):
@@ -94,6 +109,9 @@ class Finding(Record):
     evidence: tuple[Sha256, ...] = ()
     """Digests of the evidence it rests on."""
     valid_until: UtcTime | None = None
+    """Until when it holds; of a stale one, when it lapsed. ``evaluate`` gives every finding one."""
+    until_ground: Ground | None = None
+    """What says so."""
     checks: tuple[CheckResult, ...] = ()
 
     def __str__(self) -> str:

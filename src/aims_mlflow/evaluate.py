@@ -13,10 +13,11 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
 from aims_mlflow import __version__
-from aims_mlflow.assessment import Assessment, CheckResult, Finding, Outcome, Overall, Status
+from aims_mlflow.assessment import Assessment, CheckResult, Finding, Ground, Outcome, Overall, Status
 from aims_mlflow.catalog import Catalog
 from aims_mlflow.checks import ALIKE_WITHOUT_EVIDENCE, Case, Check, Pool, advice_of, available_checks, result
-from aims_mlflow.checks.judging import weakest, worst
+from aims_mlflow.checks.case import after
+from aims_mlflow.checks.judging import first_end, lapsed, weakest, worst
 from aims_mlflow.config.models import Applicability, Declaration
 from aims_mlflow.controls import Requirement, Row
 from aims_mlflow.errors import CatalogError, InputError
@@ -194,25 +195,40 @@ def _finding(line: _Line, pool: Pool) -> Finding:
     declared_days = pool.declaration.freshness.get(row.id)
     results = tuple([_judge(row, need, pool, declared_days) for need in line.needs])
     excluded = pool.declaration.applicability.get(row.id)
+    again = looked_at_again(pool.at, pool.declaration)
     if excluded is None and all(r.evidence == () for r in results):
-        return _without_evidence(line, results)
-    return _concluded(line, results, excluded)
+        return _without_evidence(line, results, again)
+    return _concluded(line, results, excluded, again)
 
 
 @lru_cache(maxsize=2048)
-def _without_evidence(line: _Line, results: tuple[CheckResult, ...]) -> Finding:
-    """The finding on a row for which nothing is on file: most rows, and the same from run to run."""
-    return _concluded(line, results, None)
+def _without_evidence(line: _Line, results: tuple[CheckResult, ...], again: datetime) -> Finding:
+    """The finding on a row for which nothing is on file: most rows, and the same for all runs of a day."""
+    return _concluded(line, results, None, again)
 
 
-def conclude(row_id: str, results: Sequence[CheckResult], catalog: Catalog, declaration: Declaration) -> Finding:
+def looked_at_again(at: datetime, declaration: Declaration) -> datetime:
+    """By when what is open at a moment is looked at again: the end of that day, UTC."""
+    last = after(at.astimezone(UTC), timedelta(days=declaration.validity.open_days))
+    return datetime.combine(last, time.max.replace(microsecond=0), UTC)
+
+
+def conclude(
+    row_id: str,
+    results: Sequence[CheckResult],
+    catalog: Catalog,
+    declaration: Declaration,
+    *,
+    at: datetime,
+) -> Finding:
     """What results that were put together elsewhere come to, by the same rules as those of ``evaluate``.
 
     Args:
         row_id: The row.
         results: One for each of its requirements, in the register's order.
         catalog: The register in force.
-        declaration: Its applicability counts.
+        declaration: Its applicability and validity count.
+        at: When they were put together: what is open holds from then until it is looked at again.
 
     Raises:
         InputError: there are more or fewer results than requirements.
@@ -221,7 +237,8 @@ def conclude(row_id: str, results: Sequence[CheckResult], catalog: Catalog, decl
     row = catalog.row(row_id)
     if len(results) != len(row.requires):
         raise InputError(f"the row has {len(row.requires)} requirements, not {len(results)}", where=row_id)
-    return _concluded(_installed_by_id(catalog)[row_id], tuple(results), declaration.applicability.get(row_id))
+    again = looked_at_again(at, declaration)
+    return _concluded(_installed_by_id(catalog)[row_id], tuple(results), declaration.applicability.get(row_id), again)
 
 
 @lru_cache(maxsize=4)
@@ -243,8 +260,10 @@ def deciding(results: Sequence[CheckResult]) -> tuple[int, ...]:
     return tuple(n for n, r in enumerate(results) if r.outcome is outcome)
 
 
-def _concluded(line: _Line, results: tuple[CheckResult, ...], excluded: Applicability | None) -> Finding:
-    """What the results of a row's requirements come to."""
+def _concluded(
+    line: _Line, results: tuple[CheckResult, ...], excluded: Applicability | None, again: datetime
+) -> Finding:
+    """What the results of a row's requirements come to; ``again``: when what is open is looked at again."""
     row = line.row
     status = _status(results)
     reason, next_step = _why(line, results, status)
@@ -257,8 +276,7 @@ def _concluded(line: _Line, results: tuple[CheckResult, ...], excluded: Applicab
         else:
             reason, next_step = _excluded(excluded), ""
             status = Status.NOT_APPLICABLE
-    met = status is Status.SATISFIED
-    ends = [r.valid_until for r in results if r.valid_until and (met or r.outcome is Outcome.STALE)]
+    until = _holds_until(results, status) or (again, Ground.REFRESH)
     return Finding(
         id=row.id,
         title=row.title,
@@ -270,8 +288,19 @@ def _concluded(line: _Line, results: tuple[CheckResult, ...], excluded: Applicab
         reason=reason,
         next_step=next_step,
         evidence=tuple(dict.fromkeys([digest for r in results for digest in r.evidence])),
-        valid_until=min(ends, default=None) if status in (Status.SATISFIED, Status.STALE) else None,
+        valid_until=until[0],
+        until_ground=until[1],
         checks=results,
+    )
+
+
+def _holds_until(results: Sequence[CheckResult], status: Status) -> tuple[datetime, Ground] | None:
+    """Until when a satisfied finding holds, or when a stale one lapsed; None of others, and where nothing dates it."""
+    if status not in (Status.SATISFIED, Status.STALE):
+        return None
+    outcome = Outcome.PASS if status is Status.SATISFIED else Outcome.STALE
+    return first_end(
+        (r.valid_until, r.until_ground or Ground.EVIDENCE) for r in results if r.valid_until and r.outcome is outcome
     )
 
 
@@ -295,7 +324,20 @@ def _checked(check: Check, case: Case) -> CheckResult:
         return result(case, Outcome.ERROR, f"the check {check.id} could not run ({type(error).__name__})")
     if found.outcome == Outcome.PASS and not (found.evidence and set(found.evidence) <= case.pool.digests.keys()):
         return result(case, Outcome.ERROR, f"the check {check.id} passed without evidence on file")
-    return found
+    return found if found.valid_until is not None or found.outcome != Outcome.PASS else _dated(case, found)
+
+
+def _dated(case: Case, found: CheckResult) -> CheckResult:
+    """A pass whose check sets no end: it holds as long as the records it names."""
+    named = set(found.evidence)
+    items = [item for kind in case.pool.by_kind for item in case.pool.of_kind(kind) if item.digest in named]
+    until = first_end([case.serves_until(item) for item in items])
+    if until is None:
+        return result(case, Outcome.ERROR, f"the check {found.check} passed on evidence dated after the assessment")
+    changes = {"valid_until": until[0], "until_ground": until[1]}
+    if case.pool.at > until[0]:
+        changes |= {"outcome": Outcome.STALE, "reason": lapsed(until)}
+    return found.model_copy(update=changes)
 
 
 def _status(results: Sequence[CheckResult]) -> Status:

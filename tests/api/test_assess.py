@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import timedelta
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
 import aims_mlflow
+from aims_mlflow.api.assessing import _missing, _read_place
+from aims_mlflow.api.targets import resolve
+from aims_mlflow.attach.store import RunStore
 from aims_mlflow.capture.declaration import declared_content, settings_on_record
-from aims_mlflow.config import Declaration
+from aims_mlflow.config import Declaration, Settings
 from aims_mlflow.errors import ConfigError
 from aims_mlflow.evidence import DeclarationRecord
 
@@ -129,3 +134,32 @@ def test_a_version_registered_later_and_elsewhere_gets_the_same_conclusions(mlfl
     mlflow.register_model(model.model_uri, "m")
     tags = MlflowClient().get_model_version("m", "1").tags
     assert tags["aims.status"] == mlflow.get_run(run.info.run_id).data.tags["aims.status"] == "fail"
+
+
+def test_what_only_a_new_version_does_away_with_is_captured_anew_before_the_cycle_is_over(mlflow_store):
+    """A version that stays in service is not stale for want of a look at it; files that changed are not renewed."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    frame = pd.DataFrame({"a": [0.0, 1.0, 0.2, 0.8] * 20})
+    name = {"name": "model"} if int(mlflow.__version__.split(".")[0]) >= 3 else {"artifact_path": "model"}
+    aims_mlflow.autolog()
+    with mlflow.start_run() as run:
+        mlflow.sklearn.log_model(LogisticRegression().fit(frame, [0, 1, 0, 1] * 20), **name)
+    aims_mlflow.autolog(disable=True)
+    client = MlflowClient()
+    facts = RunStore(client, run.info.run_id).facts()
+    read = _read_place(client, resolve(client, run.info.run_id), facts)
+    held = list(aims_mlflow.load_evidence(run.info.run_id))
+
+    def captured(days, models=read, **validity):
+        aged = [r.model_copy(update={"captured_at": r.captured_at - timedelta(days=days)}) for r in held]
+        found = _missing(facts, aged, models, Settings(Declaration(validity=validity)))
+        return {r.kind for r in found} & {"run", "model", "environment", "lineage"}
+
+    assert captured(0) == captured(180) == set()
+    renewed = {"run", "model", "environment", "lineage"} if read else {"run", "lineage"}
+    assert captured(190) == renewed
+    assert captured(190, version_bound_days=730) == set()
+    changed = [replace(one, files=one.files[:1]) for one in read]
+    assert "model" not in captured(190, changed)

@@ -9,9 +9,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import mlflow
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import aims_mlflow
 from aims_mlflow.catalog import load_catalog
 from aims_mlflow.cli import aims
 from aims_mlflow.managing.records import ManagementRecords
@@ -191,3 +194,45 @@ def test_where_every_row_is_at_its_target_it_ends_with_0(mlflow_store, tmp_path)
     below = [(one["id"], one["reason"]) for one in rows_of() if one["gap"]]
     assert (below, done.exit_code) == ([], 0)
     assert "All 70 applicable rows are at their target level." in done.output
+
+
+def test_what_the_last_run_satisfies_is_shown_where_no_system_is_declared_and_counts_for_none(mlflow_store):
+    aims_mlflow.autolog()
+    with mlflow.start_run() as made:
+        mlflow.log_metric("accuracy", 0.9)
+        frame = pd.DataFrame({"a": [1.0, 2.0, 3.0] * 20, "b": [0, 1, 0] * 20})
+        mlflow.log_input(mlflow.data.from_pandas(frame, name="loans"), context="training")
+    aims_mlflow.autolog(disable=True)
+    shown = {f.id: f.title for f in aims_mlflow.load_assessment(made.info.run_id).findings if f.status == "satisfied"}
+    assert shown
+    done = run("--rows", 0)
+    assert done.exit_code == 1
+    flat = " ".join(done.output.split())
+    assert f"Not counted yet: run {made.info.run_id}" in flat and "aims systems declare" in flat
+    assert all(f"{row} {title}" in flat for row, title in shown.items())
+    rows = {one["id"]: one for one in rows_of()}
+    assert {row for row, one in rows.items() if one["last_run"] == made.info.run_id} == set(shown)
+    assert all(rows[row]["maturity"] == 0 for row in shown)
+    for form in ("html", "md"):
+        assert "Not counted yet" in run("--format", form).stdout
+    assert "Not counted yet" not in run("--as-of", "2026-01-01").output
+
+
+def test_where_a_version_serves_the_last_run_is_not_spoken_of(two_systems):
+    assert all(one["last_run"] is None for one in rows_of())
+    assert "Not counted yet" not in run().output
+
+
+def test_what_to_do_first_names_rows_by_their_titles(two_systems):
+    titles = {row.id: row.title for row in load_catalog(()).rows.values()}
+    output = " ".join(run().output.split())
+    text = run("--format", "html").stdout
+    first = rows_of()[0]["id"]
+    assert f"{first} {titles[first]}" in output
+    assert f"{first} {titles[first]}" in text[text.index("What to do first") :]
+
+
+def test_on_the_first_day_the_next_step_of_the_comparison_is_what_helps(two_systems):
+    run("--record", "--owner", "Head of AI")
+    step = {one["id"]: one for one in rows_of()}["10.1"]["next_step"]
+    assert "`aims gap --record --owner WHO`" in step and "another on a later day" in step

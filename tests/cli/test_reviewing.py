@@ -149,3 +149,47 @@ def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
     again = run("keygen", tmp_path / "keys" / "ann.pem")
     assert again.exit_code == 2
     assert "already" in again.stderr
+
+
+PEOPLE = "  people:\n    Ann: {roles: [model_owner]}\n    Bo: {roles: [model_owner, validation]}\n"
+
+
+@pytest.fixture
+def elsewhere(version, tmp_path, monkeypatch):
+    """A policy that names people, and is neither here nor in AIMS_CONFIG."""
+    policy = tmp_path / "policy" / "aims.yaml"
+    policy.parent.mkdir()
+    policy.write_text(Path(tmp_path / "aims.yaml").read_text() + PEOPLE)
+    (tmp_path / "aims.yaml").unlink()
+    monkeypatch.delenv("AIMS_CONFIG", raising=False)
+    return policy
+
+
+def test_the_policy_given_tells_the_role_of_who_approves(elsewhere):
+    done = run("approve", "credit", "1", "--person", "Ann", "--config", elsewhere)
+    assert done.exit_code == 0, done.output
+    assert "by Ann as model_owner" in done.stdout and done.stderr == ""
+    assert log()[-1].role == "model_owner"
+    again = run("withdraw", "credit", "1", "--person", "Ann", "--config", elsewhere)
+    assert again.exit_code == 0 and log()[-1].role == "model_owner"
+
+
+@pytest.mark.parametrize(
+    ("person", "given", "says"),
+    [
+        ("Ann", False, "note: no role is recorded: there is no aims.yaml here to tell it; give --role"),
+        ("Bo", True, "note: no role is recorded: the policy knows Bo as model_owner, validation; say which"),
+        ("Cy", True, "note: no role is recorded: the policy does not know Cy"),
+    ],
+)
+def test_a_role_that_could_not_be_told_is_said(elsewhere, person, given, says):
+    done = run("approve", "credit", "1", "--person", person, *(["--config", elsewhere] if given else []))
+    assert done.exit_code == 0, done.output
+    assert says in done.stderr
+    assert log()[-1].role is None
+
+
+def test_a_policy_that_is_named_and_absent_is_an_error_and_nothing_is_written(elsewhere):
+    done = run("approve", "credit", "1", "--person", "Ann", "--config", "none.yaml")
+    assert done.exit_code == 2 and "none.yaml" in done.stderr
+    assert log() == ()

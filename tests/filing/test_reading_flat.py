@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aims_mlflow.filing.runs import Reading, Superseded, filed_of
+from aims_mlflow.filing.runs import Reading, filed_of
+from aims_mlflow.filing.shelf import Chain, Shelved
 from aims_mlflow.management.record import ManagementRecord
-from aims_mlflow.management.state import State
+from aims_mlflow.management.state import Filed, Revision, State
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,31 +72,98 @@ def test_a_flat_reading_gives_the_states_of_a_whole_one(book, since, later, told
     whole, flat = Reading(runs, lambda _: None), Reading(runs, lambda _: None, since=moments[0])
     for at in moments:
         expected = State.of(whole.filed, at=at, problems=whole.problems)
-        found = State.of(flat.filed, at=at, problems=flat.problems)
+        found = flat.state(at)
         assert shown(found) == shown(expected)
         assert all(isinstance(one.record, ManagementRecord) for one in found.current.values())
 
 
+def contents(reading):
+    """Which revisions of the record still have their content."""
+    (chain,) = reading._chains.values()
+    return [one.filed is not None for one, _ in chain.revisions()]
+
+
 def test_of_many_revisions_one_is_kept_whole():
     flat = Reading(runs_of("r", [(1, 0, False, False)] * 50), lambda _: None, since=BEGIN + timedelta(days=400))
-    assert [isinstance(one.record, Superseded) for one in flat.filed] == [True] * 49 + [False]
+    assert contents(flat) == [False] * 49 + [True]
 
 
 def test_a_revision_that_begins_later_lets_none_go():
     revisions = [(1, 0, False, False), (1, 300, False, False)]
     flat = Reading(runs_of("r", revisions), lambda _: None, since=BEGIN + timedelta(days=10))
-    assert not any(isinstance(one.record, Superseded) for one in flat.filed)
+    assert contents(flat) == [True, True]
 
 
 def test_an_attempt_nobody_claimed_lets_none_go():
     """Written beside the revision that holds, and named by none."""
     runs = runs_of("r", [(1, 0, False, False), (1, 0, False, False)])
     del runs[0].data.params["next"]
-    flat = Reading(runs, lambda _: None, since=BEGIN + timedelta(days=10))
-    state = State.of(flat.filed, at=BEGIN + timedelta(days=10), problems=flat.problems)
+    state = Reading(runs, lambda _: None, since=BEGIN + timedelta(days=10)).state(BEGIN + timedelta(days=10))
     assert state.get("risk", "r").record.revision == 1
     assert state.get("risk", "r").record.content == {"statement": "Revision 1"}
     assert [one.code for one in state.problems] == ["unfinished"]
+
+
+def test_what_was_let_go_is_never_taken_for_what_counted_earlier():
+    flat = Reading(runs_of("r", [(1, 0, False, False)] * 3), lambda _: None, since=BEGIN + timedelta(days=10))
+    with pytest.raises(LookupError, match="risk:r was not kept"):
+        flat.state(BEGIN + timedelta(days=1, hours=1))
+
+
+def test_a_run_two_pages_show_counts_once():
+    runs = runs_of("r", [(1, 0, False, False)] * 3)
+    flat = Reading([*runs, runs[0], runs[2]], lambda _: None, since=BEGIN + timedelta(days=10))
+    assert contents(flat) == [False, False, True]
+    assert flat.state(BEGIN + timedelta(days=10)).problems == ()
+
+
+def test_a_revision_let_go_still_tells_whether_the_chain_holds():
+    """The second revision names another one before it than the one that is there."""
+    runs, others = runs_of("r", [(1, 0, False, False)] * 4), runs_of("r", [(2, 0, False, False)] * 4)
+    runs[1].data.params.update({k: v for k, v in others[1].data.params.items() if k != "next"})
+    flat = Reading(runs, lambda _: None, since=BEGIN + timedelta(days=40))
+    assert contents(flat) == [False, False, False, True]
+    problems = flat.state(BEGIN + timedelta(days=40)).problems
+    assert [(one.code, one.revision, one.run_id) for one in problems] == [("altered", 2, "r-2"), ("altered", 3, "r-3")]
+
+
+RUN_ID = st.one_of(st.text(min_size=1, max_size=40), st.uuids().map(lambda one: one.hex))
+WHEN = st.datetimes(timezones=st.just(UTC))
+DIGEST = st.one_of(st.none(), st.binary(min_size=32, max_size=32).map(lambda one: f"sha256:{one.hex()}"))
+
+
+@given(st.lists(st.tuples(RUN_ID, st.integers(1, 10**25), DIGEST, WHEN, st.dates(), st.booleans()), max_size=5))
+def test_a_row_gives_back_what_it_was_made_of(given_):
+    chain, expected = Chain(("risk", "r")), []
+    for run_id, number, previous, at, day, deleted in given_:
+        record = ManagementRecord(
+            type="risk", id="r", revision=number, previous=previous, recorded_at=at, owner="O", valid_from=day
+        )
+        one = Shelved(record, record.canonical, run_id, deleted=deleted)
+        chain.add(record, one, claimed=False, since=None)
+        expected.append(Revision.of(Filed(record, run_id, deleted=deleted)))
+        assert chain.holds(run_id) and not chain.holds(f"{run_id}0")
+    assert [one for one, _ in chain.revisions()] == expected
+
+
+def test_memory_grows_with_the_records_in_force_and_hardly_with_their_past():
+    """A superseded revision costs a row of about 70 bytes; parsed it would cost 2,000 and more."""
+    import tracemalloc
+
+    def kept(revisions):
+        tracemalloc.start()
+        try:
+            many = (one for n in range(20) for one in runs_of(f"r{n}", [(1, 0, False, False)] * revisions))
+            reading = Reading(many, lambda _: None, since=BEGIN + timedelta(days=400))
+            reading.problems.clear()
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    kept(2)  # what is made once
+    few, many = kept(2), kept(102)
+    assert (many - few) / (20 * 100) < 150
 
 
 def test_a_record_of_fewer_fields_reads_as_it_was_filed():

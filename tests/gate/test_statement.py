@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import good_run
-from aims_mlflow.assessment import Status
+from aims_mlflow.assessment import Ground, Status
 from aims_mlflow.catalog import load_catalog
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evaluate import evaluate
@@ -59,6 +59,10 @@ def test_it_says_of_every_row_what_the_assessment_says():
         row = again.rows[finding.id]
         assert (row.status, row.basis) == (finding.status, finding.basis)
         assert (row.unmet is None) == (finding.status is Status.SATISFIED)
+        if finding.until_ground is Ground.REFRESH:
+            assert (row.valid_until, again.open_until) == (None, finding.valid_until)
+        else:
+            assert (row.valid_until, row.until_ground or Ground.EVIDENCE) == (finding.valid_until, finding.until_ground)
     assert again.kinds["data_quality"] is Verdict.PASS
     assert again.model_sha256 == good_run.MODEL.sha256
 
@@ -75,7 +79,13 @@ def test_it_fits_where_every_row_rests_on_statements_that_end_at_different_times
     """A whole management system: every row has an end of its own, to the second, and the evidence is of many kinds."""
     stated = of_a_good_run()[1]
     ends = {
-        row: RowResult(status=status, basis=Basis.ATTESTED, valid_until=AT + timedelta(days=n, seconds=n), unmet=n % 3)
+        row: RowResult(
+            status=status,
+            basis=Basis.ATTESTED,
+            valid_until=AT + timedelta(days=n, seconds=n),
+            until_ground=Ground.CYCLE,
+            unmet=n % 3,
+        )
         for n, (row, status) in enumerate(zip(stated.rows, list(Status) * 9, strict=False))
     }
     kinds = dict.fromkeys([f"kind_of_evidence_{n}" for n in range(20)], Verdict.NOT_TESTED)
@@ -163,10 +173,12 @@ def test_no_text_at_all_makes_it_crash(text):
     st.sampled_from([*Basis, None]),
     st.one_of(st.none(), st.integers(0, 10**8)),
     st.one_of(st.none(), st.integers(0, 20)),
+    st.booleans(),
 )
-def test_a_row_in_short_reads_back_as_it_was(status, basis, seconds, unmet):
+def test_a_row_in_short_reads_back_as_it_was(status, basis, seconds, unmet, by_cycle):
     until = AT + timedelta(seconds=seconds) if seconds is not None else None
-    row = RowResult(status=status, basis=basis, valid_until=until, unmet=unmet)
+    ground = Ground.CYCLE if until and by_cycle else None
+    row = RowResult(status=status, basis=basis, valid_until=until, until_ground=ground, unmet=unmet)
     assert RowResult.from_short(row.short()) == row
 
 

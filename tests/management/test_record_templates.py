@@ -444,6 +444,14 @@ def test_its_examples_behind_the_hash_are_valid(type_id):
             assert made.fields[name], name
 
 
+def test_the_templates_say_what_reading_them_asks_for():
+    risk = template_of("risk", CATALOG)
+    assert re.search(r"(?m)^review_by:  # .*needed here", risk)
+    assert re.search(
+        r"(?m)^data_sources: \[\]  # .*by its name under datasets in aims.yaml", template_of("impact", CATALOG)
+    )
+
+
 @pytest.mark.parametrize("type_id", FIELDS)
 def test_needed_fields_left_empty_are_named_with_their_line(type_id):
     for name in NEEDED[type_id]:
@@ -510,5 +518,5 @@ def test_what_logs_and_extracts_need_is_said_as_a_command():
     said = {(row.id, need.id): need.remedy for row in CATALOG.rows.values() for need in row.requires}
     assert "`aims incident review`" in said["A.8.4", "log"]
     assert "`aims nonconformity review`" in said["10.2", "log"]
-    assert "`aims gap --record`" in said["10.1", "trend"]
+    assert "`aims gap --record --owner WHO`" in said["10.1", "trend"]
     assert "`aims attest access_list`" in said["7.5.3", "protection"]

@@ -223,10 +223,10 @@ def test_the_row_in_short_tells_no_more_than_it_says():
 def test_results_put_together_elsewhere_come_to_what_evaluate_finds():
     findings = evaluate([], CATALOG, Declaration(), subject=Subject(), at=NOW).findings
     for finding in findings:
-        assert conclude(finding.id, finding.checks, CATALOG, Declaration()) == finding
+        assert conclude(finding.id, finding.checks, CATALOG, Declaration(), at=NOW) == finding
         assert deciding(finding.checks)
     with pytest.raises(InputError, match="requirements"):
-        conclude("4.1", (), CATALOG, Declaration())
+        conclude("4.1", (), CATALOG, Declaration(), at=NOW)
 
 
 def test_the_version_s_content_binds_records_that_name_it():

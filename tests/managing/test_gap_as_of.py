@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -96,3 +97,25 @@ def test_the_command_rebuilds_it_too(served):
     yesterday = (now() - timedelta(days=1)).date().isoformat()
     done = CliRunner().invoke(aims, ["gap", "--json", "--as-of", yesterday])
     assert all(one["maturity"] == 0 for one in json.loads(done.stdout))
+
+
+def test_the_list_of_systems_of_an_earlier_moment_is_the_one_shown_then(served):
+    """Declared otherwise since, assessed anew with evidence that fails, and a model registered later."""
+    aims_mlflow.declare_system(config="aims.yaml")
+    time.sleep(0.01)
+    shown = aims_mlflow.search_systems(config="aims.yaml")
+    time.sleep(0.01)
+    with mlflow.start_run(run_id=served):
+        aims_mlflow.log_performance([0, 1] * 60, [1, 0] * 60, role="test", name="held out")
+    aims_mlflow.assess("models:/credit/1")
+    mlflow.MlflowClient().create_registered_model("later")
+    Path("aims.yaml").write_text(DECLARED.replace("high", "minimal"))
+    aims_mlflow.declare_system(config="aims.yaml")
+    changed = aims_mlflow.search_systems(config="aims.yaml")
+    assert changed.systems[0].versions[0].status == "fail" and changed.undeclared == ("later",)
+    before = aims_mlflow.search_systems(as_of=shown.at, config="aims.yaml")
+    assert before == shown
+    done = CliRunner().invoke(aims, ["systems", "--as-of", shown.at.isoformat(), "--json"])
+    assert json.loads(done.stdout)["systems"] == json.loads(shown.model_dump_json())["systems"]
+    assert "put the options after" in CliRunner().invoke(aims, ["systems", "--as-of", "2026-01-01", "show", "x"]).output
+    assert aims_mlflow.search_systems(as_of=shown.at - timedelta(days=3), config="aims.yaml").systems == ()

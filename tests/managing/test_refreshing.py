@@ -13,8 +13,10 @@ from icalendar import Calendar
 from sklearn.linear_model import LogisticRegression
 
 import aims_mlflow
+from aims_mlflow.assessment import Ground
 from aims_mlflow.cli import aims
 from aims_mlflow.evidence import now
+from aims_mlflow.gate.statement import read_statement, write_statement
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.managing.refreshing import refresh_all
 
@@ -43,6 +45,10 @@ def served(mlflow_store, tmp_path):
 
 def tags(client):
     return client.get_model_version("credit", "1").tags
+
+
+def says(client):
+    return client.get_model_version("credit", "1").description.partition(",")[0]
 
 
 def state(topic="concerns_channel", days=200, **more):
@@ -82,14 +88,16 @@ def test_what_lapses_soon_is_at_risk_and_what_is_renewed_is_not(served):
     state(days=10)
     found = refresh_all()
     assert tags(served)["aims.status"] == "at-risk" == found.versions[0].status
+    assert says(served) == "AIMS: AT-RISK"
     assert [(one.owner, one.rows, one.overdue) for one in found.due if one.about.startswith("concerns")] == [
         ("Ethics committee", ("A.3.3",), False)
     ]
-    before = tags(served)
+    before = tags(served), served.get_model_version("credit", "1").description
     assert refresh_all().versions[0].action == "at-risk"
-    assert tags(served) == before
+    assert (tags(served), served.get_model_version("credit", "1").description) == before
     state(days=300)
     assert refresh_all().versions[0].status == "warn"
+    assert says(served) == "AIMS: WARN"
 
 
 def test_tags_only_says_stale_and_judges_nothing(served):
@@ -98,7 +106,42 @@ def test_tags_only_says_stale_and_judges_nothing(served):
     found = refresh_all(reassess=False)
     assert found.versions[0].action == "stale"
     assert tags(served)["aims.status"] == "stale"
+    assert says(served) == "AIMS: STALE"
     assert tags(served)["aims.vsa"] == assessed
+
+
+def test_the_users_own_words_in_the_description_stay(served):
+    text = served.get_model_version("credit", "1").description
+    served.update_model_version("credit", "1", description=f"AIMS: WARN, we say\n{text}\nmine")
+    state(days=10)
+    refresh_all(reassess=False)
+    assert served.get_model_version("credit", "1").description == (
+        f"AIMS: WARN, we say\n{text.replace('AIMS: WARN', 'AIMS: STALE', 1)}\nmine"
+    )
+
+
+def test_what_is_open_is_looked_at_again_when_its_time_has_come(served):
+    held = read_statement(tags(served)["aims.vsa"], {}).statement
+    assert held.open_until is not None
+    past = held.model_copy(update={"open_until": now() - timedelta(days=1)})
+    served.set_model_version_tag("credit", "1", "aims.vsa", write_statement(past))
+    before = tags(served)
+    assert refresh_all(reassess=False).versions[0].action == "current"
+    assert tags(served) == before, "an open row is no worse for not having been looked at"
+    found = refresh_all().versions[0]
+    assert found.action == "reassessed" and "was to be looked at again by" in found.reason
+    assert refresh_all().versions[0].action == "current"
+
+
+def test_what_the_cycle_is_to_look_at_is_at_risk_before_and_stale_after(served):
+    held = read_statement(tags(served)["aims.vsa"], {}).statement
+    by_cycle = {row for row, said in held.rows.items() if said.until_ground is Ground.CYCLE}
+    assert by_cycle, "the run's software is bound to the version"
+    for days, action in ((20, "at-risk"), (-1, "stale")):
+        until = now().replace(microsecond=0) + timedelta(days=days)
+        rows = {r: s.model_copy(update={"valid_until": until}) if r in by_cycle else s for r, s in held.rows.items()}
+        served.set_model_version_tag("credit", "1", "aims.vsa", write_statement(held.model_copy(update={"rows": rows})))
+        assert refresh_all(reassess=False).versions[0].action == action
 
 
 def test_a_version_that_was_never_assessed_is_named(served):

@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 import pytest
+import sqlalchemy
 from log_kit import Intruder, anchors_file, log_of, move, write
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -23,6 +27,8 @@ from aims_mlflow.gate.signing import new_key
 from aims_mlflow.registry import records
 from aims_mlflow.registry.anchors import Anchor, AnchorFile, default_anchors, store_name
 from aims_mlflow.registry.log import LogMovedError, TransitionLog
+from aims_mlflow.registry.records import slot
+from aims_mlflow.registry.tables import write_param
 from aims_mlflow.registry.verifying import Damage
 from databases import KINDS, postgres_databases
 
@@ -179,6 +185,121 @@ def test_a_busy_database_is_tried_again(log, monkeypatch):
 
     monkeypatch.setattr(MlflowClient, "log_param", locked)
     assert log.append(move(2)).number == 2
+
+
+@contextmanager
+def database_of(log):
+    """What the log's database is told, commits included."""
+    told, engine = [], log.records.client._tracking_client.store.engine
+
+    def statement(_connection, _cursor, text, *_rest):
+        told.append(" ".join(text.split()))
+
+    def commit(_connection):
+        told.append("COMMIT")
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", statement)
+    sqlalchemy.event.listen(engine, "commit", commit)
+    try:
+        yield told
+    finally:
+        sqlalchemy.event.remove(engine, "before_cursor_execute", statement)
+        sqlalchemy.event.remove(engine, "commit", commit)
+
+
+def test_an_append_to_a_database_is_one_insert_and_one_commit_as_durable_as_mlflows(log, mlflow_store):
+    write(log, 2)
+    with database_of(log) as told:
+        log.append(move(3), after=2)
+    wait, insert, commit = told
+    assert (wait, commit) == ("PRAGMA busy_timeout = 20000", "COMMIT")
+    assert insert.startswith("INSERT INTO params (run_uuid, key, value) SELECT")
+    assert len(log_of(mlflow_store).read("m")) == 3
+    with log.records.client._tracking_client.store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL"
+
+
+def test_a_commit_that_was_made_and_not_answered_is_recognised_as_ones_own(log, mlflow_store):
+    write(log, 1)
+    engine, lost = log.records.client._tracking_client.store.engine, iter([True])
+    real = engine.dialect.do_commit
+
+    def commit(connection):
+        real(connection)
+        if next(lost, False):
+            raise ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.dialect, "do_commit", commit)
+        assert log.append(move(2), after=1).number == 2
+    assert next(lost, None) is None
+    assert len(log_of(mlflow_store).read("m")) == 2
+
+
+def test_a_slot_is_never_written_over(log, mlflow_store):
+    write(log, 1)
+    run, client = Intruder(mlflow_store).run(1), log.records.client
+    before = client.get_run(run).data.params
+    assert not write_param(client, run, slot(1), "other")
+    assert not write_param(client, run, slot(1), before[slot(1)])
+    assert write_param(client, run, slot(2), "free")
+    assert client.get_run(run).data.params == {**before, slot(2): "free"}
+
+
+def test_of_many_writers_of_a_slot_one_wins(any_store):
+    clients = [MlflowClient(tracking_uri=any_store) for _ in range(8)]
+    run = clients[0].create_run(clients[0].create_experiment("slots")).info.run_id
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(2, 12):
+            won = list(pool.map(lambda n, k=number: write_param(clients[n], run, slot(k), f"by {n}"), range(8)))
+            assert won.count(True) == 1
+            assert clients[0].get_run(run).data.params[slot(number)] == f"by {won.index(True)}"
+
+
+@pytest.mark.parametrize("gone", ["deleted", "unknown"])
+def test_a_run_that_is_gone_takes_no_entry(log, mlflow_store, gone):
+    write(log, 1)
+    run, client = Intruder(mlflow_store).run(1), log.records.client
+    if gone == "deleted":
+        client.delete_run(run)
+    else:
+        run = "0" * 32
+    assert not write_param(client, run, slot(2), "text")
+    assert Intruder(mlflow_store).sql("SELECT count(*) FROM params WHERE key = ?", slot(2)) == [(0,)]
+    if gone == "deleted":
+        with pytest.raises(EvidenceError, match="deleted"):
+            log.append(move(2), after=1)
+
+
+def test_a_store_with_a_log_param_of_its_own_is_not_passed_by(log, mlflow_store, monkeypatch):
+    store = log.records.client._tracking_client.store
+    write(log, 1)
+    seen = []
+
+    class Own(type(store)):
+        def log_param(self, run_id, param):
+            seen.append(param.key)
+            return super().log_param(run_id, param)
+
+    monkeypatch.setattr(store, "__class__", Own)
+    log.append(move(2), after=1)
+    assert seen == [slot(2)]
+
+
+def test_a_database_that_keeps_the_log_waiting_is_a_delivery_error_and_takes_nothing(log, mlflow_store, monkeypatch):
+    write(log, 1)
+    engine = log.records.client._tracking_client.store.engine
+    monkeypatch.setattr("aims_mlflow.registry.tables._PATIENCE", 0.0)
+    client, run = log.records.client, Intruder(mlflow_store).run(1)
+
+    def down(*_args):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(engine.dialect, "do_commit", down)
+    with pytest.raises(DeliveryError):
+        write_param(client, run, slot(2), "text")
+    monkeypatch.undo()
+    assert slot(2) not in client.get_run(run).data.params
 
 
 def test_our_hooks_see_no_run_of_the_users_in_a_records_run(mlflow_store):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.report.pages import with_text
 
 from aims_mlflow.assessment import Overall, Status
-from aims_mlflow.report import ReportLinks, controls_matrix, description_block, merge_description, report_links
+from aims_mlflow.report import ReportLinks, controls_matrix, description_block, merge_description, report_links, restate
 from aims_mlflow.testing import sample_assessment
 
 ASSESSMENT = sample_assessment()
@@ -126,3 +126,25 @@ def test_the_matrix_has_the_form_of_log_table():
     assert matrix["columns"] == ["control", "status"]
     assert len(matrix["data"]) == 70
     assert ["A.7.4", "not-satisfied"] in matrix["data"]
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [("at-risk", "AT-RISK"), ("stale", "STALE"), ("not-assessed", "NOT ASSESSED")]
+)
+@pytest.mark.parametrize(
+    "said", ["", "HELD by incident inc-1, ", "HELD by incident inc-1, BREAK-GLASS until 2026-12-01, "]
+)
+def test_the_first_line_can_say_another_status_and_nothing_else_changes(status, word, said):
+    block = BLOCK.replace("AIMS: ", f"AIMS: {said}", 1)
+    text = f"AIMS: WARN, mine\n{block}\nAIMS: FAIL, mine"
+    told = restate(text, status)
+    assert told == text.replace(f"AIMS: {said}FAIL, 8 of", f"AIMS: {said}{word}, 8 of")
+    assert told != text and restate(told, status) == told
+    assert merge_description(told, OTHER) == merge_description(text, OTHER)
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts)
+def test_a_description_without_our_block_says_what_it_said(text):
+    if merge_description(text, BLOCK).count(BEGIN) > text.count(BEGIN):
+        assert restate(text, "stale") == text

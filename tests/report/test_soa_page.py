@@ -66,7 +66,7 @@ def test_the_page_has_every_control_and_the_head_of_the_statement():
 def test_contradictions_stand_before_the_controls_and_open_ones_behind_them():
     text = Seen(page(a_book())).text
     places = [
-        text.index(said) for said in ("Contradictions", "Risks that are not on record", "Open", "Controls nobody")
+        text.index(said) for said in ("What does not fit", "Risks that are not on record", "Open", "Controls nobody")
     ]
     assert places == sorted(places)
     assert places[-1] < text.index("in the order of Annex A")
@@ -130,3 +130,25 @@ def test_every_word_has_a_label():
     written = Path(contradictions.__file__).read_text()
     found = re.findall(r'code="([a-z-]+)"|"(not-[a-z-]+)"', written)
     assert {first or second for first, second in found} == set(HEADINGS)
+
+
+def test_a_claim_nothing_shows_yet_is_called_so_and_no_contradiction():
+    book = Book()
+    book.soa(lines(A_7_4=line(status="partial"), A_2_2=line(status="implemented")))
+    none = standing(A_7_4=(Status.NO_EVIDENCE, None, ()), A_2_2=(Status.NEEDS_ATTESTATION, None, ()))
+    soa = book.stands(SYSTEM, standing=none)
+    made = build_soa(soa)
+    assert {f.code for f in soa.contradictions} == {"implemented-without-evidence", "included-without-evidence"}
+    assert made.overall.word == "not shown yet"
+    assert made.headline.startswith("2 lines say more than evidence shows")
+    assert [kind.label.word for kind in made.contradictions] == ["not shown yet", "not shown yet"]
+    text = Seen(page(book, SYSTEM, standing=none)).text
+    assert "Said to be in place in part, and nothing on file shows it" in text
+    book = a_book()
+    assert build_soa(book.stands(SYSTEM, standing=none)).overall.word == "contradictory", "a risk that is not on record"
+
+
+def test_the_page_says_what_evidence_rests_on_and_what_can_show_a_control_in_words():
+    seen = Seen(page(a_book(), SYSTEM, standing=standing(A_2_2=(Status.SATISFIED, Basis.ATTESTED, ()))))
+    assert "rests on a person's statement, which alone can show it" in seen.text
+    assert "attested · attested" not in seen.text

@@ -15,8 +15,9 @@ from aims_mlflow.catalog import load_catalog
 from aims_mlflow.errors import InputError
 from aims_mlflow.management.soa import Decision, Soa, SoaLine, soa_lines
 from aims_mlflow.management.state import State
+from aims_mlflow.report.sheet import guarded, unguarded
 from aims_mlflow.report.soa import FORMATS, render_soa
-from aims_mlflow.report.soa.sheets import COLUMNS, guarded, unguarded, values
+from aims_mlflow.report.soa.sheets import COLUMNS, values
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EMPTY = soa_lines(State(at=AT), load_catalog(()))
@@ -37,6 +38,10 @@ ATTACKS = (
     "'=1+1",
     "''",
     "＝1+1",
+    " =1+1",
+    "\u00a0\u200b=1+1",
+    "|calc",
+    "%x",
 )
 texts = st.one_of(
     st.sampled_from(ATTACKS),

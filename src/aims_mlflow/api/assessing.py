@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from aims_mlflow.api.live import live_evidence
 from aims_mlflow.api.past import assess_past
 from aims_mlflow.api.policies import Config
 from aims_mlflow.api.records import on_record
@@ -18,8 +19,9 @@ from aims_mlflow.capture.declaration import settings_on_record
 from aims_mlflow.capture.model import ModelFacts
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings, load_settings
-from aims_mlflow.delivery import assessment_of, deliver, publish_version
+from aims_mlflow.delivery import assessment_of, deliver, publish_version, version_ref
 from aims_mlflow.delivery.releases import release_records
+from aims_mlflow.delivery.versions import registered_versions
 from aims_mlflow.errors import ConfigError, DeliveryError, InputError
 from aims_mlflow.evidence import EvidenceBase, ModelRecord, ModelRef, RunRecord, Subject, now
 from aims_mlflow.gate.entries import Entry
@@ -83,7 +85,9 @@ def assess(
     read = _read_place(client, place, facts)
     model = _model_assessed(place, read, held.evidence)
     subject = Subject(run=facts.ref)
-    records = on_record(client, settings, model=model, subject=subject, at=at or now(), evidence=_own(held.evidence))
+    live = live_evidence(client, settings, model=model or _only_version(client, facts), at=at or now())
+    about_it = [*_own(held.evidence), *live]
+    records = on_record(client, settings, model=model, subject=subject, at=at or now(), evidence=about_it)
     new = [
         *_missing(facts, held.evidence, read, settings),
         *release_records(log, model),
@@ -93,8 +97,8 @@ def assess(
     if attach and at is None and place.version is not None:
         _may_replace(place.version)
     if not attach or at is not None:
-        return assessment_of([*_own(held.evidence), *new], settings, facts, at=at or now(), model=model)
-    delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model, log=log)
+        return assessment_of([*about_it, *new], settings, facts, at=at or now(), model=model)
+    delivery = deliver(client, place.run_id, new, settings, assess=True, facts=facts, model=model, log=log, beside=live)
     if delivery.assessment is None:
         raise DeliveryError(
             "the assessment could not be written",
@@ -117,6 +121,12 @@ def assess(
             log,
         )
     return delivery.assessment
+
+
+def _only_version(client: Any, facts: RunFacts) -> ModelRef | None:
+    """The version a run is assessed for, where it made one."""
+    versions = registered_versions(client, facts)
+    return version_ref(versions[0]) if len(versions) == 1 else None
 
 
 def _may_replace(version: Any) -> None:
@@ -188,19 +198,30 @@ def _model_assessed(place: Place, read: Sequence[ModelFacts], held: Sequence[Evi
 def _missing(
     facts: RunFacts, held: Sequence[EvidenceBase], read: Sequence[ModelFacts], settings: Settings
 ) -> list[EvidenceBase]:
-    """What MLflow shows and the run has no record of yet."""
-    runs = [r for r in held if isinstance(r, RunRecord)]
+    """What MLflow shows and the run has no record of yet, or none of the younger half of a cycle.
+
+    What only a new version does away with is looked at again in time this way: an assessment captures it anew before
+    the cycle is over. A record of other files than there are now is not renewed.
+    """
+    since = now() - timedelta(days=settings.declaration.validity.version_bound_days) / 2
+    recent = [r for r in held if r.captured_at > since]
+    runs = [
+        r for r in held if isinstance(r, RunRecord) and r.subject.run and r.subject.run.sha256 == facts.content_sha256
+    ]
     models = {r.subject.model.sha256 for r in held if isinstance(r, ModelRecord) and r.subject.model}
     ids = {r.subject.model.model_id for r in held if isinstance(r, ModelRecord) and r.subject.model}
-    current = [r for r in runs if r.subject.run and r.subject.run.sha256 == facts.content_sha256]
-    fresh_models = [m for m in read if m.sha256 not in models and m.model_id not in ids]
-    declarations = {getattr(r, "declaration_sha256", "-") for r in held if r.__class__.__name__ == "DeclarationRecord"}
+    looked_at = {r.subject.model.sha256 for r in recent if isinstance(r, ModelRecord) and r.subject.model}
+    current = any(r.captured_at > since for r in runs)
+    fresh_models = [m for m in read if (m.sha256 not in looked_at if m.sha256 in models else m.model_id not in ids)]
+    declarations = {
+        getattr(r, "declaration_sha256", "-") for r in recent if r.__class__.__name__ == "DeclarationRecord"
+    }
     have = {getattr(r, "kind", "") for r in held}
     on_record = settings.path is None and settings == settings_on_record(held)
     if current and not fresh_models and (on_record or settings.sha256 in declarations):
         return []
-    status = runs[-1].run_status if current else facts.status
-    exception = runs[-1].exception if current else None
+    status = runs[-1].run_status if runs else facts.status
+    exception = runs[-1].exception if runs else None
     found = collect(
         facts,
         Seen(models=list(fresh_models), status=status, exception=exception),
@@ -209,7 +230,7 @@ def _missing(
         with_environment=False,
     )
     drop = {"declaration"} if on_record else set()
-    drop |= {"performance"} if "performance" in have and current else set()
+    drop |= {"performance"} if "performance" in have and runs else set()
     if current:
         drop |= {"run", "lineage"} if not fresh_models else {"run"}
     return [r for r in found if getattr(r, "kind", "") not in drop]

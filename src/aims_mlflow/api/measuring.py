@@ -26,12 +26,14 @@ from aims_mlflow.capture.measured import (
     performance_evidence,
     quality_evidence,
 )
+from aims_mlflow.capture.profile import reference_record
 from aims_mlflow.config import load_settings
 from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import (
     DataQualityEvidence,
     DatasetRef,
     DriftEvidence,
+    EvidenceBase,
     FairnessEvidence,
     PerformanceEvidence,
     now,
@@ -76,7 +78,10 @@ def log_data_quality(
     base = as_table(reference) if reference is not None else None
     subject = target.subject(settings, ref)
     record = quality_evidence(table, ref, settings=settings, subject=subject, at=at, reference=base, suite=suite)
-    record_to(target, settings, [dataset_fact(table, ref, settings, target, at), record])
+    records: list[EvidenceBase] = [dataset_fact(table, ref, settings, target, at), record]
+    if settings.declaration.drift.enabled and ref.role == settings.declaration.drift.reference:
+        records.append(reference_record(table, ref, settings=settings, subject=subject, at=at))
+    record_to(target, settings, records)
     return record
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from aims_mlflow.api.live import live_evidence
 from aims_mlflow.api.records import OnRecord, on_record
 from aims_mlflow.assessment import Assessment
 from aims_mlflow.capture.declaration import settings_on_record
@@ -44,8 +45,10 @@ def assess_past(
     """
 
     def read(settings: Settings, model: ModelRef | None) -> OnRecord:
-        own = [record for record in held if not is_projected(record)]
-        return on_record(client, settings, model=model, subject=Subject(run=facts.ref), at=at, evidence=own)
+        live = live_evidence(client, settings, model=model, at=at, past=True)
+        own = [*(record for record in held if not is_projected(record)), *live]
+        said = on_record(client, settings, model=model, subject=Subject(run=facts.ref), at=at, evidence=own)
+        return OnRecord((*said.evidence, *live), said.settings)
 
     return judged_then(held, facts, settings, at=at, model=model, log=log, records=read)
 

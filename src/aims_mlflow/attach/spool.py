@@ -110,6 +110,20 @@ def _write(folder: Path, name: str, content: bytes) -> Path:
     return part.rename(folder / name)
 
 
+def seal_of(content: bytes) -> str:
+    """Seal of other content of this user's on the same disk, in hexadecimal.
+
+    Raises:
+        OSError: the user's key can neither be read nor made.
+    """
+    return hmac.new(_key(), content, hashlib.sha256).hexdigest()
+
+
+def spool_folders() -> tuple[Path, Path]:
+    """Where undelivered content goes, and where if that cannot be written."""
+    return spool_directory(), _fallback_directory()
+
+
 def _seal(body: object) -> str:
     return hmac.new(_key(), canonical_json(body), hashlib.sha256).hexdigest()
 

@@ -12,6 +12,7 @@ from aims_mlflow.capture.dataset import dataset_record, dataset_ref, role_of
 from aims_mlflow.capture.declaration import declared_content
 from aims_mlflow.capture.measured import drift_evidence, logged_performance, quality_evidence
 from aims_mlflow.capture.model import ModelFacts, model_environment, model_record
+from aims_mlflow.capture.profile import reference_record
 from aims_mlflow.capture.run import (
     COLLECTOR,
     RunFacts,
@@ -222,6 +223,8 @@ def _data(
     declaration = settings.declaration
     place = _reference([(d, ref) for d, _, ref in tables] + [(d, ref) for d, ref, _ in unread], declaration.drift)
     reference = tables[place] if place is not None and place < len(tables) else None
+    named = _named([(d, ref) for d, _, ref in tables], declaration.drift)
+    profiled = tables[named][2] if named is not None else None
     if place is not None and wanted.drift and declaration.drift.enabled:
         _undone(tables, unread, place, parts, about_model)
     for data, table, ref in tables:
@@ -239,6 +242,17 @@ def _data(
             source_type=data.source_type,
             smallest_cell=declaration.privacy.smallest_cell,
         )
+        if wanted.drift and declaration.drift.enabled and ref is profiled:
+            parts.add(
+                "reference_profile",
+                "summarising the reference",
+                about,
+                reference_record,
+                table,
+                ref,
+                settings=settings,
+                at=parts.at,
+            )
         base = reference if reference is not None and reference[2] is not ref else None
         if wanted.data_quality:
             parts.add(
@@ -282,8 +296,11 @@ def _undone(
 
 def _reference(datasets: Sequence[tuple[SeenDataset, DatasetRef]], policy: DriftPolicy) -> int | None:
     """Place of the dataset the others are compared with, by role, context or name; None where only one was logged."""
-    if len(datasets) < 2:
-        return None
+    return _named(datasets, policy) if len(datasets) > 1 else None
+
+
+def _named(datasets: Sequence[tuple[SeenDataset, DatasetRef]], policy: DriftPolicy) -> int | None:
+    """Place of the dataset that is the reference by role, context or name."""
     for name in (policy.reference, "training", "reference"):
         for place, (data, ref) in enumerate(datasets):
             if name in {ref.role, data.context, data.name}:

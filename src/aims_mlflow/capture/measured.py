@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from aims_mlflow.capture.estimated import calibration_parameters
 from aims_mlflow.capture.run import COLLECTOR, RunFacts, carried, not_carried
 from aims_mlflow.config import Settings
 from aims_mlflow.evidence import (
@@ -166,6 +167,9 @@ def performance_evidence(
     )
     fields = payload.as_fields()
     fields["parameters"] = {**fields["parameters"], "outcomes_sha256": _outcomes_sha256(y_true, y_pred)}
+    fields["parameters"] |= calibration_parameters(
+        y_true, y_pred, y_proba, positive_label=positive_label, dataset=dataset, settings=settings
+    )
     return PerformanceEvidence(collector=COLLECTOR, captured_at=at, subject=subject, dataset=dataset, **fields)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,7 +64,7 @@ def trace_evidence(
     coverage = None if expected is None else counter.traces / expected if expected else 1.0
     if expected is not None:
         metrics.append(_coverage(coverage or 0.0, expected, policy))
-    metrics.append(_retention(kept, policy, at))
+    metrics.append(_retention(kept, policy, window))
     thresholds = [t for name, limit in sorted(policy.limits.items()) for t in thresholds_of(name, limit, source)]
     if expected is not None and "coverage" not in policy.limits:
         thresholds.append(Threshold(name="coverage", op=">=", value=LEAST_COVERAGE, source="default"))
@@ -116,9 +115,9 @@ def _coverage(coverage: float, expected: int, policy: TracePolicy) -> MetricResu
     )
 
 
-def _retention(kept: Kept, policy: TracePolicy, at: datetime) -> MetricResult:
+def _retention(kept: Kept, policy: TracePolicy, window: WindowRef) -> MetricResult:
     """Whether what must still be kept is there (AI Act Art. 12 and 19)."""
-    days = None if kept.oldest is None else (at - kept.oldest) / timedelta(days=1)
+    days = None if kept.oldest is None else (window.end - kept.oldest) / timedelta(days=1)
     if kept.since is None:
         verdict, reason = Verdict.RECORDED, "No earlier window with traces is on record: nothing could have gone yet."
     elif kept.oldest is None or kept.oldest >= kept.since:
@@ -151,16 +150,3 @@ def _verdict(counter: TraceCounter, metrics: list[MetricResult]) -> tuple[Verdic
 
 def _named(metrics: list[MetricResult]) -> str:
     return "".join(f"; {m.name}: {m.reason.rstrip('.')}" for m in metrics[:3])
-
-
-def trace_numbers(record: TraceWindow) -> tuple[Mapping[str, float], Mapping[str, float], Mapping[str, float]]:
-    """The window's numbers for charts and alarms: values, lower and upper ends, each named ``traces.<name>``."""
-    values = {f"traces.{name}": float(value) for name, value in record.numbers.items() if value is not None}
-    lows: dict[str, float] = {}
-    highs: dict[str, float] = {}
-    for metric in record.metrics:
-        name, estimate = f"traces.{metric.name}", metric.estimate
-        for place, end in ((values, estimate.value), (lows, estimate.low), (highs, estimate.high)):
-            if end is not None:
-                place[name] = float(end)
-    return values, lows, highs

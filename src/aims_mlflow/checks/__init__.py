@@ -16,6 +16,7 @@ from aims_mlflow.checks.case import Case, Item, Pool
 from aims_mlflow.checks.data import ContentKnown, DriftWithinLimit, RulesMet, TrainingDataTested
 from aims_mlflow.checks.declared import DeclaredInFile, FieldsDeclared
 from aims_mlflow.checks.judging import judge, result, worst
+from aims_mlflow.checks.live import UseOnRecord, WindowsWatched
 from aims_mlflow.checks.model import GroupsTreatedAlike, ModelIdentified, PerformanceWithinLimits
 from aims_mlflow.checks.protocol import Check
 from aims_mlflow.checks.records import OnRecord, StatementInForce, VerdictPassed
@@ -40,6 +41,8 @@ BUILTIN: tuple[type[Check], ...] = (
     RunOnRecord,
     SoftwarePinned,
     LineageComplete,
+    WindowsWatched,
+    UseOnRecord,
 )
 """Named here, not found by entry point: a check that silently is not there would be the worst of faults."""
 

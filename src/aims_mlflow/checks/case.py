@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 
+from aims_mlflow.assessment import Ground
 from aims_mlflow.checks.keys import key_of, role_of, series_of
 from aims_mlflow.config.models import Declaration
 from aims_mlflow.controls import Requirement, Row
@@ -68,10 +69,13 @@ class Item:
 
     @property
     def dated(self) -> datetime:
-        """When it counts from: a statement from the day it is valid from, however late it was recorded."""
+        """When it counts from, however late it was recorded.
+
+        A statement counts from the day it is valid from, live evidence from the end of its window.
+        """
         if isinstance(self.record, AttestationRecord):
             return min(self.record.captured_at, start_of_validity(self.record))
-        return self.record.captured_at
+        return min(self.record.captured_at, end_of_window(self.record) or self.record.captured_at)
 
     @property
     def label(self) -> str:
@@ -100,6 +104,22 @@ class Item:
 def start_of_validity(record: AttestationRecord) -> datetime:
     """The first moment of the day an attestation is valid from, UTC."""
     return datetime.combine(record.valid_from, time.min, UTC)
+
+
+WINDOW = "window"
+"""Parameter of live evidence: its window, ``start/end``."""
+
+
+def end_of_window(record: EvidenceBase) -> datetime | None:
+    """When the window ended that live evidence is about; None for evidence of anything else."""
+    text = record.parameters.get(WINDOW)
+    if not isinstance(text, str) or "/" not in text:
+        return None
+    try:
+        end = datetime.fromisoformat(text.partition("/")[2])
+    except ValueError:
+        return None
+    return end if end.tzinfo is not None else None
 
 
 def kind_of(record: EvidenceBase) -> str:
@@ -254,7 +274,7 @@ def _names_other_roles(item: Item, roles: Iterable[str]) -> bool:
     return bool(item.datasets) and all(ref.role for ref in item.datasets) and not item.has_role(roles)
 
 
-def _after(moment: datetime, age: timedelta) -> datetime:
+def after(moment: datetime, age: timedelta) -> datetime:
     """The moment of that age, or the last there is: a declared age may lead beyond the calendar."""
     last = datetime.max.replace(tzinfo=UTC)
     return last if age > last - moment else moment + age
@@ -275,16 +295,25 @@ class Case:
         value = self.requirement.where.get(name, ())
         return (value,) if isinstance(value, str) else tuple(value)
 
-    def lapses(self, item: Item) -> datetime | None:
-        """The moment the record stops to serve here; None where only version or event bind it."""
+    def lapses(self, item: Item) -> datetime:
+        """The moment the record stops to serve here, see ``serves_until``."""
+        return self.serves_until(item)[0]
+
+    def serves_until(self, item: Item) -> tuple[datetime, Ground]:
+        """The moment the record stops to serve here, and what says so.
+
+        That is its own end or its greatest age. Where it has neither, only a version or event binds it: it serves until
+        the management system's own cycle looks at it again; a statement for a year.
+        """
         ends = [item.record.valid_until] if item.record.valid_until else []
         if self.max_age is not None:
-            ends.append(_after(item.dated, self.max_age))
+            ends.append(after(item.dated, self.max_age))
         elif not ends and isinstance(item.record, AttestationRecord):
-            ends.append(item.dated + LONGEST_STATEMENT)
-        return min(ends) if ends else None
+            ends.append(after(item.dated, LONGEST_STATEMENT))
+        if ends:
+            return min(ends), Ground.EVIDENCE
+        return after(item.dated, timedelta(days=self.pool.declaration.validity.version_bound_days)), Ground.CYCLE
 
     def is_current(self, item: Item) -> bool:
         """Whether the record still serves."""
-        end = self.lapses(item)
-        return end is None or self.pool.at <= end
+        return self.pool.at <= self.lapses(item)

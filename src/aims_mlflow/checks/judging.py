@@ -7,12 +7,12 @@ Nothing on file is never a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from aims_mlflow.assessment import CheckResult, Outcome
+from aims_mlflow.assessment import CheckResult, Ground, Outcome
 from aims_mlflow.checks.case import Case, Item
 from aims_mlflow.evidence import Basis, EvidenceStatus, Verdict
 
@@ -44,11 +44,11 @@ def is_human(accepts: Sequence[Basis]) -> bool:
 
 def result(
     case: Case, outcome: Outcome, reason: str, items: Sequence[Item] = (), *, basis: Basis | None = None,
-    valid_until: datetime | None = None,
+    until: tuple[datetime, Ground] | None = None,
 ) -> CheckResult:  # fmt: skip
-    """A check result for the case."""
+    """A check result for the case; ``until``: when what meets it lapses, and what says so."""
     requirement = case.requirement
-    if not items and basis is None and valid_until is None:
+    if not items and basis is None and until is None:
         return _without_items(requirement.id, requirement.check, outcome, reason, is_human(requirement.accepts))
     return CheckResult(
         requirement=requirement.id,
@@ -58,7 +58,8 @@ def result(
         evidence=tuple(dict.fromkeys([item.digest for item in items])),
         basis=basis,
         attested_part=is_human(requirement.accepts),
-        valid_until=valid_until,
+        valid_until=until[0] if until else None,
+        until_ground=until[1] if until else None,
     )
 
 
@@ -75,7 +76,8 @@ class _Judged:
     item: Item
     outcome: Outcome
     reason: str
-    lapses: datetime | None
+    until: tuple[datetime, Ground] | None
+    """When it stops to serve, and what says so; None of a collector that could not run."""
 
 
 def by_verdict(item: Item) -> Judgement:
@@ -181,14 +183,22 @@ def _renewed(judged: Sequence[_Judged]) -> list[_Judged]:
 
 
 def _judge_item(case: Case, item: Item, rule: Callable[[Item], Judgement]) -> _Judged:
-    lapses = case.lapses(item)
+    until = case.serves_until(item)
+    lapses = until[0]
     if item.record.status is EvidenceStatus.ERROR:
-        return _Judged(item, Outcome.ERROR, f"could not be made: {_sentence(item.record.reason)}", lapses)
+        return _Judged(item, Outcome.ERROR, f"could not be made: {_sentence(item.record.reason)}", until)
     outcome, reason = rule(item)
-    if outcome is Outcome.PASS and lapses is not None and case.pool.at > lapses:
+    if outcome is Outcome.PASS and case.pool.at > lapses:
         why = f": {reason}" if item.record.valid_until == lapses and item.is_typed else ""
-        outcome, reason = Outcome.STALE, f"lapsed on {lapses:%Y-%m-%d}{why}"
-    return _Judged(item, outcome, reason, lapses)
+        outcome, reason = Outcome.STALE, f"{lapsed(until)}{why}"
+    return _Judged(item, outcome, reason, until)
+
+
+def lapsed(until: tuple[datetime, Ground]) -> str:
+    """That it serves no more since a moment, in words."""
+    moment, ground = until
+    due = "was to be looked at again by" if ground is Ground.CYCLE else "lapsed on"
+    return f"{due} {moment:%Y-%m-%d}"
 
 
 def _combined(case: Case, judged: Sequence[_Judged]) -> CheckResult:
@@ -197,15 +207,23 @@ def _combined(case: Case, judged: Sequence[_Judged]) -> CheckResult:
     deciding.sort(key=lambda one: one.item.record.captured_at, reverse=True)  # the latest speaks for all
     first = deciding[0]
     more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
-    lapses = [one.lapses for one in deciding if one.lapses is not None]
+    ends = [one.until for one in deciding if one.until is not None]
     return result(
         case,
         outcome,
         f"{first.item.label}: {first.reason}{more}",
         [one.item for one in deciding] + [one.item for one in judged if one.outcome is not outcome],
         basis=weakest([one.item.basis for one in judged]) if outcome is Outcome.PASS else None,
-        valid_until=min(lapses, default=None) if outcome in (Outcome.PASS, Outcome.STALE) else None,
+        until=first_end(ends) if outcome in (Outcome.PASS, Outcome.STALE) else None,
     )
+
+
+_GROUNDS = tuple(Ground)
+
+
+def first_end(ends: Iterable[tuple[datetime, Ground]]) -> tuple[datetime, Ground] | None:
+    """The earliest end; of equal ones the evidence's own. None where there is none."""
+    return min(ends, key=lambda end: (end[0], _GROUNDS.index(end[1])), default=None)
 
 
 def _nothing_counts(case: Case, found: Sequence[Item], nothing: str) -> CheckResult:

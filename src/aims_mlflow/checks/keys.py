@@ -118,7 +118,7 @@ def _content(ref: DatasetRef | None, record: EvidenceBase) -> Key:
 
 def _method(record: DriftEvidence) -> Key:
     """How columns were compared and from which share on they count; which ones by order were not compared at all."""
-    parameters = {name: value for name, value in record.parameters.items() if name != "columns_absent"}
+    parameters = {name: value for name, value in record.parameters.items() if name not in ("columns_absent", "window")}
     left_out = {c.column for c in record.columns if c.verdict is Verdict.NOT_TESTED and c.type in _LEFT_OUT}
     return (record.share_limit, record.false_alarm_budget, canonical_json(parameters), frozenset(left_out))
 

@@ -300,4 +300,4 @@ class GroupsTreatedAlike:
         if not case.is_current(last):
             return result(case, Outcome.STALE, "the declaration that names no sensitive columns has lapsed", [last])
         reason = "not asked for: aims.yaml names no sensitive columns"
-        return result(case, Outcome.PASS, reason, [last], valid_until=case.lapses(last))
+        return result(case, Outcome.PASS, reason, [last], until=case.serves_until(last))

@@ -26,6 +26,7 @@ from aims_mlflow.cli.incidents import incident
 from aims_mlflow.cli.keeping import records
 from aims_mlflow.cli.listing import register
 from aims_mlflow.cli.nonconformities import nonconformity
+from aims_mlflow.cli.observing import observe
 from aims_mlflow.cli.periods import effectiveness
 from aims_mlflow.cli.refreshing import refresh
 from aims_mlflow.cli.reviewing import approve, keygen, reject, waive, withdraw
@@ -56,6 +57,7 @@ for _command in (approve, reject, waive, withdraw, history, verify, keygen, reco
 aims.add_command(effectiveness)
 aims.add_command(gap)
 aims.add_command(refresh)
+aims.add_command(observe)
 
 for _command in (attest, records, soa):
     aims.add_command(_command)

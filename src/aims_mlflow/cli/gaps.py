@@ -141,8 +141,10 @@ def _json(view: GapView) -> list[dict[str, Any]]:
 
     before = {} if view.trend is None else {one.id: one for one in _changes(view.trend)}
     found = []
+    run = view.assessment.last_run
     for line in in_order(view.shown.lines):
         entry = line.model_dump(mode="json", exclude={"floor"})
+        entry["last_run"] = run.run_id if run is not None and line.id in run.rows else None
         if view.trend is not None:
             one = before.get(line.id)
             entry["before"] = {
@@ -161,7 +163,7 @@ def _changes(trend: Trend) -> list[Any]:
 
 
 def _print(view: GapView, most: int) -> None:
-    from aims_mlflow.report.gap import headline, trend_text
+    from aims_mlflow.report.gap import HOW_IT_COUNTS, headline, last_run_text, trend_text
 
     shown = view.shown
     whose = "the organization" if shown.is_whole else f"system {shown.system or shown.name}"
@@ -170,6 +172,12 @@ def _print(view: GapView, most: int) -> None:
         terminal.say(terminal.badge("!", problem, "err"))
     if view.trend is not None:
         terminal.say(trend_text(view.trend))
+    run = view.assessment.last_run
+    if run is not None and run.rows:
+        terminal.say(f"{last_run_text(run)}:")
+        for row, title in run.rows.items():
+            terminal.say(f"  {row} {title}")
+        terminal.say(HOW_IT_COUNTS)
     if shown.is_whole:
         _print_systems(view)
     _print_work(view, most)
@@ -204,6 +212,7 @@ def _print_systems(view: GapView) -> None:
 
 def _print_work(view: GapView, most: int) -> None:
     from aims_mlflow.management.gap import work_of
+    from aims_mlflow.report.gap import titled
     from aims_mlflow.report.words import STATUS
 
     lines: list[GapLine] = _lines(view.assessment.systems if view.shown.is_whole else (view.shown,))
@@ -213,7 +222,7 @@ def _print_work(view: GapView, most: int) -> None:
     terminal.say("What to do first:")
     for one in work[:most]:
         label = STATUS[one.status]
-        about = f"  level {one.maturity} of {one.target}  {_few(one.rows, 6)}"
+        about = f"  level {one.maturity} of {one.target}  {titled(one.rows, one.titles, 3)}"
         about += f"  ({_few(one.systems, 3)})" if one.systems else ""
         # The reports name the other ways, too.
         step = one.next_step.partition("; or ")[0]

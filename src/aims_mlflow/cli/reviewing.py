@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from aims_mlflow.gate.entries import ReviewEntry
 
 _person_option = click.option("--person", required=True, help="Your name, as the policy knows it.")
+_config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="aims.yaml with the policy, which tells your role."
+)
 _uri_option = click.option("--tracking-uri", help="MLflow tracking server; by default the one MLflow itself would use.")
 
 
@@ -30,6 +33,7 @@ def _review_options(*, reason: str, until: str, required: Collection[str] = ()) 
         click.option("--role", help="In what role, e.g. 'model owner'; by default the only one the policy gives you."),
         click.option("--reason", help=reason, required="reason" in required),
         click.option("--valid-until", metavar="DATE", help=until, required="until" in required),
+        _config_option,
         _uri_option,
         json_option,
         debug_option,
@@ -106,6 +110,7 @@ def waive(model: str, version: str | None, controls: tuple[str, ...], *, break_g
 @click.option("--entry", "number", type=int, help="Number in the log, see 'aims history'; by default your latest.")
 @_person_option
 @click.option("--reason", help="Why, for the record.")
+@_config_option
 @_uri_option
 @json_option
 @debug_option
@@ -115,6 +120,7 @@ def withdraw(
     number: int | None,
     person: str,
     reason: str | None,
+    config: Path | None,
     tracking_uri: str | None,
     *,
     as_json: bool,
@@ -128,7 +134,9 @@ def withdraw(
 
     uri = version_uri(model, version)
     with terminal.working(f"Writing to the log of {uri}"):
-        entry = aims_mlflow.withdraw(uri, person=person, number=number, reason=reason, tracking_uri=tracking_uri)
+        entry = aims_mlflow.withdraw(
+            uri, person=person, number=number, reason=reason, config=config, tracking_uri=tracking_uri
+        )
         back = withdrawn_by(entry, tracking_uri=tracking_uri)
     _print(entry, as_json=as_json, back=back)
 
@@ -162,11 +170,11 @@ def _say(call: Callable[[str, dict[str, Any]], ReviewEntry], model: str, version
     from aims_mlflow.registry.reviews import notes_on
 
     uri = version_uri(model, version)
-    said = {name: given[name] for name in ("person", "role", "reason", "valid_until", "tracking_uri")}
+    said = {name: given[name] for name in ("person", "role", "reason", "valid_until", "config", "tracking_uri")}
     said["targets"] = (*given["aliases"], *given["stages"], *given["models"])
     with terminal.working(f"Writing to the log of {uri}"):
         entry = call(uri, said)
-        notes = notes_on(entry)
+        notes = notes_on(entry, config=given["config"])
     _print(entry, as_json=given["as_json"])
     for note in notes:
         terminal.say_plain(f"note: {note}", error=True)

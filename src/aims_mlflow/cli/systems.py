@@ -12,6 +12,7 @@ import click
 from aims_mlflow.cli import terminal
 from aims_mlflow.cli.classifying import classify, duties_table, place_options
 from aims_mlflow.cli.exits import MET, NOT_MET
+from aims_mlflow.cli.moments import as_of_option
 
 if TYPE_CHECKING:
     from aims_mlflow.management.system_view import ServedEntry, SystemDetail, SystemEntry, SystemsView
@@ -21,25 +22,33 @@ _SHOWN = 3
 
 
 @click.group(invoke_without_command=True, epilog="Exit codes: 0 met, 1 not met, 2 could not run.")
+@as_of_option()
 @place_options
 @click.pass_context
-def systems(context: click.Context, config: Path | None, tracking_uri: str | None, *, as_json: bool) -> None:
+def systems(
+    context: click.Context, as_of: datetime | None, config: Path | None, tracking_uri: str | None, *, as_json: bool
+) -> None:
     """List the AI systems with their models and versions in service.
+
+    With --as-of: what was on record, registered and assessed then. What served then is told by the log of its model;
+    without a log, it is what serves now.
 
     Exit code 1 where a registered model belongs to no declared system, or to several, or a declaration does not hold.
     """
     if context.invoked_subcommand is not None:
-        given = (config is not None, tracking_uri is not None, as_json)
+        given = (as_of is not None, config is not None, tracking_uri is not None, as_json)
         if any(given):
             raise click.UsageError(f"put the options after '{context.invoked_subcommand}'")
         return
     from aims_mlflow.managing.systems import search_systems
 
     with terminal.working("Reading records and registry"):
-        view = search_systems(config=config, tracking_uri=tracking_uri)
+        view = search_systems(as_of=as_of, config=config, tracking_uri=tracking_uri)
     if as_json:
         terminal.say_json(view.model_dump(mode="json") | {"is_complete": view.is_complete})
     else:
+        if as_of is not None:
+            terminal.say_plain(f"As known on {view.at:%Y-%m-%d %H:%M} UTC:")
         _print_view(view)
     context.exit(MET if view.is_complete else NOT_MET)
 

@@ -128,7 +128,7 @@ def judge(
     try:
         assessment = assessment_of(evidence, settings, facts, at=at, model=model)
         about_it = about(evidence, assessment.subject.model)
-        links = report_links(assessment.subject, evidence={r.digest: evidence_path(r) for r in about_it})
+        links = report_links(assessment.subject, evidence=_files_of(about_it, facts.run_id))
         catalog = catalog_of(settings)
         standing = standing_in_report(assessment, about_it, settings, facts, catalog, log)
         reports = render_reports(assessment, about_it, links=links, frameworks=catalog.frameworks, standing=standing)
@@ -150,6 +150,16 @@ def judge(
         failed = capture_error("assessment", "assessing", error, subject=Subject(run=facts.ref), at=at)
         return Judged(None, {}, {"aims.status": str(Overall.ERROR)}, (failed,))
     return Judged(assessment, documents, tags)
+
+
+def _files_of(evidence: Sequence[EvidenceBase], run_id: str) -> dict[str, str]:
+    """Digest to file of what the run itself holds; live evidence lies in the runs of its windows."""
+
+    def is_live(record: EvidenceBase) -> bool:
+        run, model = record.subject.run, record.subject.model
+        return run is not None and run.run_id != run_id and model is not None and bool(model.registered_name)
+
+    return {r.digest: evidence_path(r) for r in evidence if not is_live(r)}
 
 
 _NOTE_LIMIT = 8000

@@ -64,6 +64,7 @@ def deliver(
     facts: RunFacts | None = None,
     model: ModelRef | None = None,
     log: Sequence[Entry] = (),
+    beside: Sequence[EvidenceBase] = (),
 ) -> Delivery:
     """Write evidence to a run, assess it if asked, and never lose it: what cannot be written is spooled.
 
@@ -76,12 +77,15 @@ def deliver(
         facts: The run as just read, where the caller has it.
         model: The model version under assessment, where it is not the run's own.
         log: The transition log of its registered model, for what the report shows of the gate.
+        beside: Evidence that other runs keep (live evidence): judged and shown with the run's own, not written to it.
     """
     uri = str(getattr(client, "tracking_uri", ""))
     try:
         check_reachable(uri)
         with lock_of(run_id):
-            return deliver_now(client, run_id, new, settings, assess=assess, facts=facts, model=model, log=log)
+            return deliver_now(
+                client, run_id, new, settings, assess=assess, facts=facts, model=model, log=log, beside=beside
+            )
     except Exception as error:  # noqa: BLE001  (whatever MLflow or its stores raise: the evidence is kept)
         return _keep(uri, run_id, new, settings, error, assess=assess)
 
@@ -116,6 +120,7 @@ def deliver_now(
     facts: RunFacts | None,
     model: ModelRef | None,
     log: Sequence[Entry] = (),
+    beside: Sequence[EvidenceBase] = (),
 ) -> Delivery:
     """``deliver`` without the spool: what MLflow raises is the caller's to handle. The run's lock is held."""
     store = RunStore(client, run_id)
@@ -140,12 +145,12 @@ def deliver_now(
         tags = dict(_UNASSESSED) if "aims.assessed" in facts.tags else {"aims.status": str(Overall.NOT_ASSESSED)}
         if assess:
             of = model or only_version(versions, everything)
-            judged = judge(everything, settings, facts, at=at, model=of, log=log)
+            judged = judge([*everything, *beside], settings, facts, at=at, model=of, log=log)
             assessment, documents = judged.assessment, judged.documents
             fresh = [*fresh, *judged.added]
             everything = [*everything, *judged.added]
             tags = judged.tags
-            metrics = assessment_metrics(assessment, everything) if assessment else {}
+            metrics = assessment_metrics(assessment, [*everything, *beside]) if assessment else {}
         digest = store.write(held, fresh, documents, tags=tags, metrics=metrics, at=at, collector=COLLECTOR)
         listed = {*held.files, *held.ignored, *(evidence_path(r) for r in fresh)}
         if store.evidence_names() <= listed and store.manifest_sha256() == digest:
@@ -155,12 +160,12 @@ def deliver_now(
     else:
         raise DeliveryError("other writers did not leave the run alone", where=f"run {run_id}")
     if assessment is not None:
-        publish_versions(client, versions, facts, everything, settings, assessment, digest, log)
+        publish_versions(client, versions, facts, [*everything, *beside], settings, assessment, digest, log)
     elif assess:
         mark_versions(client, versions, Overall.ERROR)
     elif facts.tags.get("aims.status", str(Overall.NOT_ASSESSED)) != str(Overall.NOT_ASSESSED):
         mark_versions(client, registered_versions(client, facts), Overall.NOT_ASSESSED)
-    return Delivery(run_id, assessment, digest, evidence=tuple(everything))
+    return Delivery(run_id, assessment, digest, evidence=(*everything, *beside))
 
 
 def _lost(held: Holdings, new: Sequence[EvidenceBase], facts: RunFacts) -> list[CaptureErrorRecord]:

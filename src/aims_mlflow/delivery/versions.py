@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aims_mlflow.assessment import Assessment, Overall
-from aims_mlflow.attach.tags import assessment_tags, short_digest
+from aims_mlflow.attach.tags import AT_RISK, assessment_tags, short_digest
 from aims_mlflow.capture.run import RunFacts
 from aims_mlflow.config import Settings
 from aims_mlflow.delivery.judging import about, assessment_of, described
@@ -19,7 +19,7 @@ from aims_mlflow.gate.signing import own_key
 from aims_mlflow.gate.standing import Standing
 from aims_mlflow.gate.statement import TAG as STATEMENT_TAG
 from aims_mlflow.gate.statement import Statement, files_place, inputs_digest, state, write_statement
-from aims_mlflow.report import report_links
+from aims_mlflow.report import report_links, restate
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -145,18 +145,33 @@ def publish_version(
         if held.get(key) != value:
             client.set_model_version_tag(name, number, key, value)
     of_run = assessment.subject.model_copy(update={"run": facts.ref if facts.run_id else None})
-    describe_version(client, version, assessment.model_copy(update={"subject": of_run}), standing)
+    status = str(assessment.overall)
+    describe_version(client, version, assessment.model_copy(update={"subject": of_run}), standing, status=status)
     system = settings.declaration.system
     if system.id:
         client.set_registered_model_tag(name, "aims.system_id", system.id)
         client.set_registered_model_tag(name, "aims.risk", str(system.risk_class))
 
 
-def describe_version(client: Any, version: Any, assessment: Assessment, standing: Standing | None) -> None:
-    """Our block in the description of a version; the user's own text stays as it is."""
+def describe_version(
+    client: Any, version: Any, assessment: Assessment, standing: Standing | None, *, status: str | None = None
+) -> None:
+    """Our block in the description of a version; the user's own text stays as it is.
+
+    Args:
+        client: Of MLflow.
+        version: The version as it was read.
+        assessment: What it is described by.
+        standing: Of the gate.
+        status: What the tag ``aims.status`` says; the tag as it was read where None: a refresh may have said since the
+            assessment that it is at risk or stale.
+    """
     ref = ModelRef(registered_name=version.name, version=str(version.version))
     links = report_links(assessment.subject.model_copy(update={"model": ref}))
     text = described(version.description, assessment, links, _DESCRIPTION_LIMIT, standing)
+    said = (version.tags or {}).get("aims.status") if status is None else status
+    if said in (AT_RISK, str(Overall.STALE)):
+        text = restate(text, said)
     if text != (version.description or ""):
         client.update_model_version(version.name, str(version.version), description=text)
 

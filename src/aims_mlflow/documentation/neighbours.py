@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
-from aims_mlflow.assessment import Assessment, Status
+from aims_mlflow.assessment import Assessment, Ground, Status
 from aims_mlflow.catalog import Catalog
 from aims_mlflow.catalog.register import nearest
 from aims_mlflow.controls import Crosswalk
@@ -113,7 +113,7 @@ def rows_of(assessment: Assessment) -> dict[str, RowStanding]:
             basis=f.basis,
             reason=f.reason,
             next_step=f.next_step,
-            valid_until=f.valid_until,
+            valid_until=None if f.until_ground is Ground.REFRESH else f.valid_until,
             versions=version,
         )
         for f in assessment.findings
@@ -272,7 +272,7 @@ def _support(row: str, confidence: Confidence, standing: RowStanding | None) -> 
         basis=standing.basis,
         current=standing.status is Status.SATISFIED,
         reason=standing.reason,
-        valid_until=standing.valid_until,
+        valid_until=None if standing.until_ground is Ground.REFRESH else standing.valid_until,
     )
 
 

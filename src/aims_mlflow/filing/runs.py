@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from sys import intern
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
 from aims_mlflow.errors import EvidenceError, InputError
 from aims_mlflow.evidence import sha256_of
+from aims_mlflow.filing.shelf import Chain, Key, Shelved, parsed
 from aims_mlflow.management.record import ManagementRecord
-from aims_mlflow.management.state import Filed, Problem
+from aims_mlflow.management.state import Filed, Problem, Revision, State
 
 RECORD_TAG = "aims.record"
 """``type:id``, for search; what counts is the content."""
@@ -34,31 +35,25 @@ def filed_of(run: Any) -> Filed | None:
     Raises:
         EvidenceError: it does not match its digest, or is no record.
     """
+    read = _read(run)
+    return None if read is None else read[1]
+
+
+def _read(run: Any) -> tuple[ManagementRecord, Shelved] | None:
+    """The record a run holds, and the revision as it is kept; None for one that was never written to its end."""
     params = run.data.params
     if DIGEST not in params:
         return None
     text = "".join(params[name] for name in sorted(params) if name.startswith("record.")) + "\n"
+    content = text.encode()
     try:
-        if sha256_of(text.encode()) != params[DIGEST]:
+        if sha256_of(content) != params[DIGEST]:
             raise EvidenceError("the record is not what was filed", where=f"run {run.info.run_id}", remedy=_ANEW)
-        record = ManagementRecord.model_validate_json(text)
+        record = parsed(content, params[DIGEST])
     except ValidationError as error:
         raise EvidenceError("the record cannot be read", where=f"run {run.info.run_id}", remedy=_ANEW) from error
-    return Filed(_lean(record, params[DIGEST]), str(run.info.run_id), deleted=run.info.lifecycle_stage != "active")
-
-
-_FIELDS = frozenset(ManagementRecord.model_fields)
-
-
-def _lean(record: ManagementRecord, digest: str) -> ManagementRecord:
-    """The record as fifty thousand of them are kept.
-
-    Its digest is the one the text was just checked against, so that a field which a later version adds does not make
-    every older record look altered. Which fields were set, all of them, is told by one set and not by one for each.
-    """
-    lean = ManagementRecord.model_construct(_fields_set=_FIELDS, **record.__dict__)  # type: ignore[arg-type]
-    lean.__dict__["digest"] = digest
-    return lean
+    is_deleted = run.info.lifecycle_stage != "active"
+    return record, Shelved(record, content, str(run.info.run_id), deleted=is_deleted)
 
 
 def chunks_of(record: ManagementRecord) -> list[str]:
@@ -84,29 +79,11 @@ def chunks_of(record: ManagementRecord) -> list[str]:
     return chunks
 
 
-class Superseded:
-    """What is kept of a revision that a later one took the place of: what tells whether the chain holds.
-
-    It stands for the record in ``State.of``, which never looks at more of a revision that does not count.
-    """
-
-    __slots__ = ("digest", "id", "key", "previous", "recorded_at", "revision", "starts", "type", "withdrawn")
-
-    def __init__(self, record: ManagementRecord) -> None:
-        self.type, self.id = self.key = intern(record.type), intern(record.id)
-        self.revision = record.revision
-        self.previous = intern(record.previous) if record.previous else None
-        self.digest = intern(record.digest)
-        self.recorded_at = record.recorded_at
-        self.starts = record.starts
-        self.withdrawn = record.withdrawn
-
-
 class Reading:
     """The revisions of a store, and what is wrong with the runs that hold them.
 
     Args:
-        runs: The records runs, deleted ones too.
+        runs: The records runs, deleted ones too; each is let go once it is read.
         fetch: One run by its id; None where it is gone for good.
         since: Only states of this moment and later ones will be asked for. Of revisions that count at none of them no
             more is kept than their place in the chain, so that memory grows with the records and not with their past.
@@ -116,101 +93,124 @@ class Reading:
         self, runs: Iterable[Any], fetch: Callable[[str], Any | None], *, since: datetime | None = None
     ) -> None:
         self._since = since
-        self._whole: dict[tuple[str, str], list[int]] = {}
-        self.filed: list[Filed] = []
         self.problems: list[Problem] = []
-        self._seen: set[str] = set()
+        self._chains: dict[Key, Chain] = {}
+        self._order: list[Shelved] = []
+        """All of them as they were read, where all are kept."""
+        self._unread: set[str] = set()
+        """Runs that hold no revision, or one that cannot be read."""
         self._named: dict[str, str] = {}
+        """Runs that are named as the next revision and were not met yet, and the run that names each."""
+        self._claimed_late: set[str] = set()
+        """Runs that were met before the one that names them."""
         for run in runs:
             self._take(run)
         self._follow(fetch)
-        self._keep_claimed()
+        self._report()
+
+    def state(self, at: datetime) -> State:
+        """What was known at a moment, ``since`` or later."""
+        chains = ([one for one, claimed in self._told(chain) if claimed] for _, chain in sorted(self._chains.items()))
+        return State.of_chains(chains, at=at, problems=self.problems)
+
+    @cached_property
+    def filed(self) -> list[Filed]:
+        """Every revision, as they were read; none where ``since`` was given, for then not all of them are kept."""
+        claimed = {one.run_id for chain in self._chains.values() for one, claimed in self._told(chain) if claimed}
+        return [one for one in self._order if one.run_id in claimed]
+
+    def _told(self, chain: Chain) -> Iterator[tuple[Revision, bool]]:
+        for one, claimed in chain.revisions():
+            yield one, claimed or one.run_id in self._claimed_late
 
     def _take(self, run: Any) -> None:
         run_id = str(run.info.run_id)
-        if run_id in self._seen:  # pages shift where somebody files meanwhile
+        if run_id in self._unread:  # pages shift where somebody files meanwhile
             return
-        self._seen.add(run_id)
         following = run.data.params.get(NEXT)
         if following:
             self._named[following] = run_id
         try:
-            one = filed_of(run)
+            read = _read(run)
         except EvidenceError as error:
             self.problems.append(_unreadable(run, error))
+            read = None
+        if read is None:
+            self._unread.add(run_id)
             return
-        if one is not None:
-            self.filed.append(one)
-            if self._since is not None and (one.record.revision == 1 or run_id in self._named):
-                self._thin(one, self._since)
-
-    def _thin(self, one: Filed, since: datetime) -> None:
-        """Let go of the contents of revisions that can count no more, now that a later one is known to."""
-        places = self._whole.setdefault(one.record.key, [])
-        places.append(len(self.filed) - 1)
-        serving = [self.filed[n].record.revision for n in places if _serves(self.filed[n].record, since)]
-        latest = max(serving, default=0)
-        for place in [n for n in places if self.filed[n].record.revision < latest]:
-            older = self.filed[place]
-            stands_for = cast(ManagementRecord, Superseded(older.record))
-            self.filed[place] = Filed(stands_for, older.run_id, deleted=older.deleted)
-            places.remove(place)
+        record, one = read
+        chain = self._chains.get(record.key)
+        if chain is None:
+            chain = self._chains[record.key] = Chain(record.key)
+        elif chain.holds(run_id):
+            return
+        is_named = self._named.pop(run_id, None) is not None
+        chain.add(record, one, claimed=record.revision == 1 or is_named, since=self._since)
+        if self._since is None:
+            self._order.append(one)
 
     def _follow(self, fetch: Callable[[str], Any | None]) -> None:
         """See that every revision a filed one names is there: else the older one would count again, in silence."""
         asked: set[str] = set()
-        while absent := sorted(self._named.keys() - self._seen - asked):
+        self._settle()
+        while absent := sorted(self._named.keys() - self._unread - asked):
             for run_id in absent:
                 asked.add(run_id)
                 run = fetch(run_id)
                 if run is not None:  # filed while the pages were read
                     self._take(run)
+            self._settle()
 
-    def _keep_claimed(self) -> None:
-        """Keep first revisions, and later ones that the revision before names; others were never filed to the end."""
-        by_run = {one.run_id: one for one in self.filed}
-        kept = [one for one in self.filed if one.record.revision == 1 or one.run_id in self._named]
-        numbers = {(one.record.key, one.record.revision) for one in kept}
-        for one in self.filed:
-            record = one.record
-            attempt = record.revision > 1 and one.run_id not in self._named
-            if attempt and not one.deleted and (record.key, record.revision) not in numbers:
-                self.problems.append(_unfinished(one))
-        for following, before in self._named.items():
-            if following not in by_run and before in by_run:
-                self.problems.append(_gone(by_run[before], following))
-        self.filed = kept
+    def _settle(self) -> None:
+        """Strike out of the named runs those that were met before the one that names them."""
+        if self._named:
+            for chain in self._chains.values():
+                for one, _ in chain.revisions():
+                    if self._named.pop(str(one.run_id), None) is not None:
+                        self._claimed_late.add(str(one.run_id))
+
+    def _report(self) -> None:
+        """Say what was not filed to its end, and what is gone.
+
+        First revisions are filed, and later ones that the revision before names.
+        """
+        naming = set(self._named.values())
+        before: dict[str, Revision] = {}
+        for chain in self._chains.values():
+            told = list(self._told(chain))
+            numbers = {one.number for one, claimed in told if claimed}
+            for one, claimed in told:
+                if not claimed and not one.deleted and one.number not in numbers:
+                    self.problems.append(_unfinished(one))
+                if one.run_id in naming:
+                    before[str(one.run_id)] = one
+        self.problems += [_gone(before[run], following) for following, run in self._named.items() if run in before]
 
 
-def _serves(record: ManagementRecord, at: datetime) -> bool:
-    """Whether the revision was known at a moment and had begun, or took the record back."""
-    return record.recorded_at <= at and (record.starts <= at or record.withdrawn is not None)
-
-
-def _unfinished(one: Filed) -> Problem:
+def _unfinished(one: Revision) -> Problem:
     return Problem(
         code="unfinished",
-        type=one.record.type,
-        id=one.record.id,
-        revision=one.record.revision,
-        what=f"revision {one.record.revision} was not filed to its end",
+        type=one.key[0],
+        id=one.key[1],
+        revision=one.number,
+        what=f"revision {one.number} was not filed to its end",
         remedy="File it again.",
         run_id=one.run_id,
         blocks=False,
-        known_at=one.record.recorded_at,
+        known_at=one.recorded_at,
     )
 
 
-def _gone(before: Filed, following: str) -> Problem:
+def _gone(before: Revision, following: str) -> Problem:
     return Problem(
         code="gap",
-        type=before.record.type,
-        id=before.record.id,
-        revision=before.record.revision + 1,
-        what=f"revision {before.record.revision + 1} (run {following[:64]}) is gone or cannot be read",
+        type=before.key[0],
+        id=before.key[1],
+        revision=before.number + 1,
+        what=f"revision {before.number + 1} (run {following[:64]}) is gone or cannot be read",
         remedy=_ANEW,
         run_id=following[:64],
-        known_at=before.record.recorded_at,
+        known_at=before.recorded_at,
     )
 
 

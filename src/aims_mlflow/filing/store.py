@@ -68,7 +68,7 @@ class RecordStore:
             DeliveryError: MLflow cannot be reached.
         """
         read = Reading(self._runs(), self._run, since=at or now())
-        return State.of(read.filed, at=at or now(), problems=read.problems)
+        return read.state(at or now())
 
     def states(self, *moments: datetime) -> tuple[State, ...]:
         """What was known at each of several moments, from one reading.
@@ -77,7 +77,7 @@ class RecordStore:
             DeliveryError: MLflow cannot be reached.
         """
         read = Reading(self._runs(), self._run, since=min(moments))
-        return tuple(State.of(read.filed, at=at, problems=read.problems) for at in moments)
+        return tuple(read.state(at) for at in moments)
 
     def everything(self, link: str | None = None) -> tuple[list[Filed], list[Problem]]:
         """Every revision ever filed, and what is wrong with the runs that hold them.

@@ -62,13 +62,14 @@ _BY_INFERRED = {
 def is_arrow(raw: Any) -> bool:
     """Whether the object is a pyarrow array, without importing pyarrow."""
     arrow = sys.modules.get("pyarrow")
-    return arrow is not None and isinstance(raw, arrow.Array | arrow.ChunkedArray)
+    # While another thread is importing the library its names are not all there, and no object is of it yet.
+    return hasattr(arrow, "ChunkedArray") and isinstance(raw, arrow.Array | arrow.ChunkedArray)  # type: ignore[union-attr]
 
 
 def is_polars_series(raw: Any) -> bool:
     """Whether the object is a polars Series, without importing polars."""
     polars = sys.modules.get("polars")
-    return polars is not None and isinstance(raw, polars.Series)
+    return hasattr(polars, "Series") and isinstance(raw, polars.Series)  # type: ignore[union-attr]
 
 
 def kind_of(raw: Any) -> ColumnKind:

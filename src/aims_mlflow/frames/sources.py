@@ -176,8 +176,8 @@ def _list_column(values: list[Any]) -> Any:
 
 def _polars_source(frame: Any) -> Source | None:
     polars = sys.modules.get("polars")
-    if polars is None:
-        return None
+    if polars is None or not hasattr(polars, "LazyFrame") or not hasattr(polars, "Series"):
+        return None  # absent, or another thread is importing it
     if isinstance(frame, polars.LazyFrame):
         frame = frame.collect()
     if isinstance(frame, polars.Series):
@@ -189,8 +189,8 @@ def _polars_source(frame: Any) -> Source | None:
 
 def _arrow_source(frame: Any) -> Source | None:
     arrow = sys.modules.get("pyarrow")
-    if arrow is None:
-        return None
+    if arrow is None or not hasattr(arrow, "RecordBatch") or not hasattr(arrow, "ChunkedArray"):
+        return None  # absent, or another thread is importing it
     if isinstance(frame, arrow.RecordBatch):
         frame = arrow.Table.from_batches([frame])
     if isinstance(frame, arrow.Table):

@@ -27,6 +27,7 @@ def decide(
     at: datetime,
     rows: Mapping[str, Row] | None = None,
     gate_keys: Iterable[str] = (),
+    policy_digest: str | None = None,
 ) -> GateDecision:
     """Decide whether a version may move to a target.
 
@@ -39,13 +40,14 @@ def decide(
         at: Now.
         rows: The register's rows by id: their titles and remedies, for the messages.
         gate_keys: Public keys of further servers whose word on a login is believed.
+        policy_digest: The declaration's ``policy_sha256``, where it is known already.
     """
     common = {
         "at": at,
         "model": facts.model,
         "version": facts.version,
         "target": target,
-        "policy_sha256": policy_sha256(declaration),
+        "policy_sha256": policy_digest or policy_sha256(declaration),
     }
     try:
         guard = guard_of(declaration, facts.model, target)

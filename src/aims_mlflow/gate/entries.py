@@ -176,7 +176,10 @@ class ReviewEntry(EntryBase):
 
 
 class HoldEntry(EntryBase):
-    """A serious incident holds the model: no guarded move passes until a later entry releases it."""
+    """An incident holds the model, or one version of it: no guarded move passes until a later entry releases it.
+
+    A serious incident holds the whole model. One that an alarm of the monitoring opened holds ``version``.
+    """
 
     type: Literal["hold"] = "hold"
     state: Literal["held", "released"]
@@ -190,6 +193,8 @@ class HoldEntry(EntryBase):
     """Digest of the revision of the record it rests on."""
     releases: Sha256 | None = None
     """Of a release: the entry it lifts. An older one of the same incident, copied, lifts nothing."""
+    model_sha256: Sha256 | None = None
+    """Over the files of the version held, so that a copy of it is held with it."""
 
 
 class RegisteredEntry(EntryBase):

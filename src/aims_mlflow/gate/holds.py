@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from aims_mlflow.config import Declaration
 from aims_mlflow.gate.entries import Entry, HoldEntry, without_replays
-from aims_mlflow.gate.outcome import CLOCKS_DIFFER, Problem
+from aims_mlflow.gate.outcome import CLOCKS_DIFFER, Problem, VersionFacts
 
 _AHEAD = timedelta(days=1)
 """A hold counts though the clock of whoever wrote it was ahead by so much; a release only by ``CLOCKS_DIFFER``."""
@@ -35,6 +35,7 @@ def open_holds(
     at: datetime | None = None,
     keys: Collection[str] = (),
     objection: Callable[[HoldEntry], str] = lambda _: "",
+    facts: VersionFacts | None = None,
 ) -> tuple[OpenHold, ...]:
     """The holds that stand, oldest first.
 
@@ -46,9 +47,12 @@ def open_holds(
         at: Later entries do not count; None: all do.
         keys: Public keys whose word is as good as the hold's own: of the gates, of the people the policy names.
         objection: Why a release does not count, by the policy; empty where it does.
+        facts: Only the holds that bear on this version; None: all of the model.
     """
     stories: dict[str, _Story] = {}
     for entry in without_replays([one for one in entries if isinstance(one, HoldEntry)]):
+        if facts is not None and not bears_on(entry, facts):
+            continue
         if entry.state == "held":
             if at is None or entry.at <= at + _AHEAD:
                 stories[entry.digest] = _Story(entry)
@@ -63,6 +67,21 @@ def open_holds(
         else:
             del stories[story.hold.digest]
     return tuple(OpenHold(one.hold, tuple(dict.fromkeys(one.why))) for one in stories.values())
+
+
+def bears_on(hold: HoldEntry, facts: VersionFacts) -> bool:
+    """Whether a hold is about a version: of the whole model, of that version, or of the one it is a copy of.
+
+    Where files cannot be compared, a hold in the log of the model it is a copy of counts.
+    """
+    if hold.version is None:
+        return True
+    if (hold.model, hold.version) == (facts.model, facts.version):
+        return True
+    own = {facts.model_sha256, facts.held.statement.model_sha256 if facts.held else None} - {None}
+    if hold.model_sha256 is None or not own:
+        return hold.model != facts.model
+    return hold.model_sha256 in own
 
 
 def is_as_sure(hold: HoldEntry, release: HoldEntry, keys: Collection[str] = ()) -> bool:

@@ -58,15 +58,20 @@ def standing_of(
     return Standing(
         decisions=decisions,
         reviews=reviews_in_force(entries, content, at),
-        holds=holds_in_force(entries, declaration, at, gate_keys=keys),
+        holds=holds_in_force(entries, declaration, at, gate_keys=keys, facts=facts),
     )
 
 
 def holds_in_force(
-    entries: Sequence[Entry], declaration: Declaration, at: datetime, *, gate_keys: Iterable[str] = ()
+    entries: Sequence[Entry],
+    declaration: Declaration,
+    at: datetime,
+    *,
+    gate_keys: Iterable[str] = (),
+    facts: VersionFacts | None = None,
 ) -> tuple[HoldEntry, ...]:
     """The holds that stand; whether a release also fits what a guarded target asks of people, its decision says."""
-    found = open_holds(entries, at=at, keys=known_keys(declaration, gate_keys))
+    found = open_holds(entries, at=at, keys=known_keys(declaration, gate_keys), facts=facts)
     return tuple(one.entry for one in found)
 
 

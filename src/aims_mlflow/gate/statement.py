@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
-from aims_mlflow.assessment import Assessment, Finding, Outcome, Overall, Status
+from aims_mlflow.assessment import Assessment, Finding, Ground, Outcome, Overall, Status
 from aims_mlflow.errors import EvidenceError
 from aims_mlflow.evidence import EvidenceBase, EvidenceStatus, ModelFile, Verdict
 from aims_mlflow.evidence.base import Basis, Record, Sha256, UtcTime, canonical_json, sha256_of
@@ -43,18 +43,30 @@ _STATUS = {
 _BASIS = {None: "-", Basis.MEASURED: "m", Basis.REPORTED: "r", Basis.DECLARED: "d", Basis.ATTESTED: "a"}
 
 
+_CYCLE = "~"
+"""Before the end of what the management system's own cycle looks at again."""
+
+
 class RowResult(Record):
     """What one clause or control came to."""
 
     status: Status
     basis: Basis | None = None
     valid_until: UtcTime | None = None
+    """Of a satisfied or stale row; the others hold until the statement's ``open_until``."""
+    until_ground: Ground | None = None
+    """``cycle`` where that says so; None: its evidence does."""
     unmet: int | None = Field(default=None, ge=0)
     """Place of the first requirement that is not met among those of the row."""
 
     def short(self) -> str:
-        """Status, basis, end of validity and unmet requirement in a few characters."""
+        """Status, basis, end of validity and unmet requirement in a few characters.
+
+        An end that the cycle sets, not the evidence, is ``~`` and the seconds since 1970.
+        """
         end = "" if self.valid_until is None else _short_time(self.valid_until)
+        if self.valid_until is not None and self.until_ground is Ground.CYCLE:
+            end = f"{_CYCLE}{int(self.valid_until.timestamp())}"
         unmet = "" if self.unmet is None else str(self.unmet)
         return f"{_STATUS[self.status]}/{_BASIS[self.basis]}/{end}/{unmet}"
 
@@ -71,8 +83,15 @@ class RowResult(Record):
         if code not in basis:
             msg = "no such basis"
             raise ValueError(msg)
-        until = _time_of(end) if end else None
-        return cls(status=status, basis=basis[code], valid_until=until, unmet=int(unmet) if unmet else None)
+        ground = Ground.CYCLE if end.startswith(_CYCLE) else None
+        until = _time_of(end.replace(_CYCLE, "@", 1) if ground else end) if end else None
+        return cls(
+            status=status,
+            basis=basis[code],
+            valid_until=until,
+            until_ground=ground,
+            unmet=int(unmet) if unmet else None,
+        )
 
 
 def _short_time(when: datetime) -> str:
@@ -121,6 +140,8 @@ class Statement(Record):
     """Id to result, of every row of the register."""
     kinds: dict[str, Verdict] = Field(default_factory=dict)
     """Kind of evidence to the worst verdict among its records."""
+    open_until: UtcTime | None = None
+    """When what is open is looked at again; None where all is satisfied."""
     trained_by: str | None = None
     """Who MLflow says made the run."""
     schema_version: Literal["1"] = "1"
@@ -194,11 +215,20 @@ def rows_of(findings: Iterable[Finding]) -> dict[str, RowResult]:
         f.id: RowResult(
             status=f.status,
             basis=f.basis,
-            valid_until=f.valid_until.replace(microsecond=0) if f.valid_until else None,
+            valid_until=f.valid_until.replace(microsecond=0)
+            if f.valid_until and f.until_ground is not Ground.REFRESH
+            else None,
+            until_ground=f.until_ground if f.until_ground is Ground.CYCLE else None,
             unmet=next((n for n, check in enumerate(f.checks) if check.outcome is not Outcome.PASS), None),
         )
         for f in findings
     }
+
+
+def open_until(findings: Iterable[Finding]) -> datetime | None:
+    """When what is open is looked at again, seconds cut; None where nothing is open."""
+    ends = [f.valid_until for f in findings if f.until_ground is Ground.REFRESH and f.valid_until]
+    return min(ends).replace(microsecond=0) if ends else None
 
 
 _WORST = (Verdict.FAIL, Verdict.NOT_TESTED, Verdict.UNCERTAIN, Verdict.RECORDED, Verdict.PASS)
@@ -289,6 +319,7 @@ def state(
         risk_class=assessment.risk_class,
         rows=rows_of(assessment.findings),
         kinds=kinds_of(evidence),
+        open_until=open_until(assessment.findings),
         trained_by=trained_by,
     )
 

@@ -32,9 +32,9 @@ class Reviews:
         """What counts of the entries of a log, for the case."""
         held = case.facts.held
         content = held.statement.model_sha256 if held else case.facts.model_sha256
-        reviews = [
-            e for e in without_replays(entries) if isinstance(e, ReviewEntry) and e.at <= case.at + CLOCKS_DIFFER
-        ]
+        # First the few that are reviews: a log is mostly moves.
+        reviews = without_replays([e for e in entries if isinstance(e, ReviewEntry)])
+        reviews = [e for e in reviews if e.at <= case.at + CLOCKS_DIFFER]
         said = [e for e in reviews if e.model_sha256 == content and _is_for(e, case)]
         said = _not_withdrawn(said, case, gate_keys)
         current = [e for e in said if e.valid_until is None or e.valid_until > case.at]
@@ -64,6 +64,7 @@ class Reviews:
                 at=case.at,
                 keys=known_keys(case.declaration, gate_keys),
                 objection=lambda entry: _not_known(entry, rule, case, gate_keys),
+                facts=case.facts,
             ),
         )
 

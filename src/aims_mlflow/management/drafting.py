@@ -169,7 +169,7 @@ def _words(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_links(made: ManagementRecord, state: State) -> None:
-    on_file = {one.record.link: one.record.links for one in state.current.values()}
+    on_file = {f"{type_}:{name}": one.links for (type_, name), one in state.current.items()}
     for link in made.links:
         if link not in on_file and link != made.link:
             hint = nearest(link, on_file) or "File that record first."

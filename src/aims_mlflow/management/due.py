@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 
 from aims_mlflow.assessment import Status
 from aims_mlflow.catalog import Catalog
@@ -51,7 +52,7 @@ def due_items(state: State, catalog: Catalog, *, portfolio: Portfolio | None = N
         within: How far to look ahead.
     """
     limit = state.at + within
-    found = [*_records(state, catalog), *_typed(state, catalog), *(_versions(portfolio) if portfolio else ())]
+    found = chain(_records(state, catalog), _typed(state, catalog), _versions(portfolio) if portfolio else ())
     marked = [one.model_copy(update={"overdue": one.by < state.at}) for one in found if one.by <= limit]
     return sorted(marked, key=lambda one: (one.by, one.owner, one.key))
 

@@ -82,6 +82,39 @@ def noted(content: Case, note: str, *, at: datetime, by: str = "") -> Case:
     return _next(content, at, by, _needs(note, "a note", "note"))
 
 
+BLOCKS = "holds "
+"""What the log line begins with that says which version is held while an alarm stands."""
+
+
+def blocked(content: IncidentContent, version: str, *, at: datetime, by: str = "") -> IncidentContent:
+    """Hold a version from promotion while the alarm that opened the incident stands.
+
+    Args:
+        content: The incident.
+        version: ``name/version``.
+        at: Now.
+        by: Who says so; empty: the rule.
+
+    Raises:
+        InputError: it is closed.
+    """
+    _must_be_open(content)
+    if version in content.blocks:
+        return content
+    said = f"{BLOCKS}{version} from promotion while the alarm stands"
+    return _next(content, at, by, said, blocks=(*content.blocks, version))
+
+
+def recovered(content: IncidentContent, note: str, *, at: datetime, by: str = "") -> IncidentContent:
+    """Note that the alarm is over. The incident stays open: whether it is dealt with is for a person to say.
+
+    Raises:
+        InputError: it is closed, or nothing is said.
+    """
+    _must_be_open(content)
+    return _next(content, at, by, _needs(note, "a note", "note"), blocks=())
+
+
 def rated(
     content: IncidentContent, severity: Severity, reason: str | None, *, at: datetime, by: str = ""
 ) -> IncidentContent:

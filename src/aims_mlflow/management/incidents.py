@@ -170,6 +170,8 @@ class IncidentContent(Handled):
     notices: tuple[Notice, ...] = ()
     no_notice_reason: str | None = None
     """Why no notice to the authority was due, of a serious one."""
+    blocks: tuple[str, ...] = ()
+    """Versions, ``name/version``, that a rule of the monitoring holds from promotion while its alarm stands."""
 
     @property
     def known_since(self) -> UtcTime:
@@ -180,6 +182,10 @@ class IncidentContent(Handled):
     def holds(self) -> bool:
         """Whether it keeps guarded moves of its system from passing."""
         return self.severity == "serious" and self.status != "closed"
+
+    def holds_version(self, model: str, version: str) -> bool:
+        """Whether it keeps guarded moves of one version from passing, be it serious or not."""
+        return self.status != "closed" and f"{model}/{version}" in self.blocks
 
     def lacking(self) -> Iterator[str]:
         """See ``Handled``; a serious one also needs the notice to the authority."""

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from aims_mlflow.assessment import CheckResult, Outcome, Status
+from aims_mlflow.assessment import CheckResult, Ground, Outcome, Status
 from aims_mlflow.catalog import Catalog
-from aims_mlflow.checks.judging import is_human, weakest
+from aims_mlflow.checks.case import after
+from aims_mlflow.checks.judging import is_human, lapsed, weakest
 from aims_mlflow.config.models import Declaration
 from aims_mlflow.controls import Requirement, Row
 from aims_mlflow.evidence import Basis
@@ -107,16 +108,18 @@ class Measured:
     def _by(self, statement: Statement, said: RowResult, row: Row, place: int, catalog: Catalog) -> CheckResult:
         when = f"as assessed on {statement.assessed_at:%Y-%m-%d}"
         outcome = met_as_stated(said, place)
+        stated = (said.valid_until, said.until_ground or Ground.EVIDENCE) if said.valid_until else None
         if outcome is not Outcome.PASS:
-            return self._made(row, place, outcome, f"{self.uri}: {_WORD[outcome]} {when}", valid_until=said.valid_until)
-        end = said.valid_until
-        if said.status is not Status.SATISFIED:
+            return self._made(row, place, outcome, f"{self.uri}: {_WORD[outcome]} {when}", until=stated)
+        if said.status is not Status.SATISFIED or stated is None:
             age = _age(row, row.requires[place], catalog, self.declaration)
-            end = None if age is None else _after(statement.assessed_at, age)
-        if end is not None and end < self.at:
-            return self._made(row, place, Outcome.STALE, f"{self.uri}: lapsed on {end:%Y-%m-%d}", valid_until=end)
+            days = self.declaration.validity.version_bound_days
+            ground = Ground.CYCLE if age is None else Ground.EVIDENCE
+            stated = after(statement.assessed_at, timedelta(days=days) if age is None else age), ground
+        if stated[0] < self.at:
+            return self._made(row, place, Outcome.STALE, f"{self.uri}: {lapsed(stated)}", until=stated)
         basis = basis_as_stated(said, row.requires[place])
-        return self._made(row, place, Outcome.PASS, f"{self.uri}: met {when}", valid_until=end, basis=basis)
+        return self._made(row, place, Outcome.PASS, f"{self.uri}: met {when}", until=stated, basis=basis)
 
     def _made(
         self,
@@ -125,7 +128,7 @@ class Measured:
         outcome: Outcome,
         reason: str,
         *,
-        valid_until: datetime | None = None,
+        until: tuple[datetime, Ground] | None = None,
         basis: Basis | None = None,
     ) -> CheckResult:
         need = row.requires[place]
@@ -136,8 +139,14 @@ class Measured:
             reason=reason,
             basis=basis,
             attested_part=is_human(need.accepts),
-            valid_until=valid_until,
+            valid_until=until[0] if until else None,
+            until_ground=until[1] if until else None,
         )
+
+    @property
+    def assessed_at(self) -> datetime:
+        """When the version was assessed; where it was not, the moment asked for."""
+        return self.served.statement.assessed_at if self.served and self.served.statement else self.at
 
     def remedy(self, requirement: Requirement, remedy: str) -> str:
         """What to do about a measured part that is not met: the register's remedy, and the assessment after it."""
@@ -191,11 +200,6 @@ def _age(row: Row, requirement: Requirement, catalog: Catalog, declaration: Decl
     if requirement.freshness is None:
         days = declaration.freshness.get(row.id, days)
     return None if days is None else timedelta(days=max(-1, min(days, 3_660_000)))
-
-
-def _after(moment: datetime, age: timedelta) -> datetime:
-    latest = datetime.max.replace(tzinfo=moment.tzinfo)
-    return latest if age > latest - moment else moment + age
 
 
 def _named(kinds: Iterable[str]) -> str:

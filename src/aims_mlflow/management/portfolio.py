@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from aims_mlflow.assessment import Status
+from aims_mlflow.assessment import Ground, Status
 from aims_mlflow.config.sections import RiskClass
 from aims_mlflow.controls import Strength
 from aims_mlflow.evidence.base import Basis, Record, UtcTime
@@ -26,6 +26,9 @@ class RowStanding(Record):
     reason: str
     next_step: str
     valid_until: UtcTime | None = None
+    """Until when it holds; of a stale one, when it lapsed."""
+    until_ground: Ground | None = None
+    """What says so."""
     records: tuple[str, ...] = ()
     """Management records it rests on, ``type:id``."""
     versions: tuple[str, ...] = ()

@@ -128,7 +128,7 @@ def _episodes(rule: str, system: str, state: State, catalog: Catalog) -> list[tu
     """The risks the rule ever opened for the system, those that count for nothing too: what they knew is known."""
     found = []
     for (type_, _), filed in state.current.items():
-        if type_ != "risk" or system not in filed.record.systems:
+        if type_ != "risk" or system not in filed.systems:
             continue
         try:
             content = content_of(filed.record, catalog)

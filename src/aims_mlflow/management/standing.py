@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from aims_mlflow.assessment import CheckResult, Finding, Outcome, Status
+from aims_mlflow.assessment import CheckResult, Finding, Ground, Outcome, Status
 from aims_mlflow.catalog import Catalog
-from aims_mlflow.checks.judging import weakest, worst
+from aims_mlflow.checks.judging import first_end, weakest, worst
 from aims_mlflow.config.models import Declaration
 from aims_mlflow.controls import Row
 from aims_mlflow.evaluate import conclude, deciding, declared_attestations, evaluate
@@ -110,8 +111,10 @@ def _row_judged(
     catalog: Catalog,
 ) -> _RowJudged:
     kinds = kinds_of_records(catalog)
-    finding = conclude(row.id, results, catalog, measured.declaration)
     has_measured = any(source_of(need, kinds) is not Source.RECORDS for need in row.requires)
+    by_measure = any(source_of(row.requires[place], kinds) is not Source.RECORDS for place in deciding(results))
+    looked_at = measured.assessed_at if by_measure else measured.at
+    finding = conclude(row.id, results, catalog, measured.declaration, at=looked_at)
     cited = [whose[digest] for digest in finding.evidence if digest in whose]
     places = deciding(results) if finding.status not in (Status.SATISFIED, Status.NOT_APPLICABLE) else ()
     next_step = finding.next_step
@@ -146,7 +149,7 @@ def _row_standing(row: Row, judged: Sequence[_RowJudged]) -> RowStanding:
     worst_one = min(judged, key=lambda one: (RANK[one.finding.status], one.maturity))
     alike = [one for one in judged if one.finding.status is worst_one.finding.status]
     finding = worst_one.finding
-    ends = [one.finding.valid_until for one in alike if one.finding.valid_until is not None]
+    until, ground = _first_end(one.finding for one in alike)
     bases = [one.finding.basis for one in judged if one.finding.basis is not None]
     return RowStanding(
         id=row.id,
@@ -157,7 +160,8 @@ def _row_standing(row: Row, judged: Sequence[_RowJudged]) -> RowStanding:
         basis=weakest(bases),
         reason=finding.reason,
         next_step=worst_one.next_step,
-        valid_until=min(ends, default=None),
+        valid_until=until,
+        until_ground=ground,
         records=tuple(dict.fromkeys(link for one in alike for link in one.records)),
         versions=tuple(one.version for one in alike if one.version is not None),
         owner=worst_one.owner,
@@ -181,14 +185,21 @@ def _merged(row: Row, place: int, now: CheckResult, measured: Measured, catalog:
     if Outcome.MISSING in (now.outcome, then.outcome):
         return then if now.outcome is Outcome.MISSING else now
     deciding_one = now if worst([now.outcome, then.outcome]) is now.outcome else then
-    ends = [one.valid_until for one in (now, then) if one.valid_until is not None]
+    until, ground = _first_end((now, then))
     return deciding_one.model_copy(
         update={
             "basis": weakest([one.basis for one in (now, then) if one.basis is not None]),
             "evidence": now.evidence,
-            "valid_until": min(ends, default=None),
+            "valid_until": until,
+            "until_ground": ground,
         }
     )
+
+
+def _first_end(said: Iterable[CheckResult | Finding]) -> tuple[datetime, Ground] | tuple[None, None]:
+    """The earliest end and what says so; nothing where there is none."""
+    dated = [(one.valid_until, one.until_ground or Ground.EVIDENCE) for one in said if one.valid_until is not None]
+    return first_end(dated) or (None, None)
 
 
 # whose records

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from heapq import merge
+from typing import NamedTuple
 
 from aims_mlflow.evidence.base import Record, UtcTime
 from aims_mlflow.management.record import ManagementRecord
@@ -34,15 +35,78 @@ class Problem(Record):
         return f"{self.type}:{self.id}: {self.what}. {self.remedy}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Filed:
-    """A revision as it lies in MLflow."""
+    """A revision as it lies in MLflow.
+
+    ``filing`` gives ones that parse the record when it is asked for; what all records are asked for at once stands
+    beside it.
+    """
 
     record: ManagementRecord
     run_id: str | None = None
     """The records run that holds it; None for one that is only drafted."""
     deleted: bool = False
     """Whether somebody deleted its run: it is then known, and counts for nothing."""
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Of the record."""
+        return self.record.systems
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Of the record."""
+        return self.record.links
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the revision takes the record back."""
+        return self.record.withdrawn is not None
+
+    def is_about(self, system: str | None) -> bool:
+        """Whether the record bears on a system: records of the organization bear on every one."""
+        return not self.systems or system in self.systems
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Filed):
+            return NotImplemented
+        return (self.record, self.run_id, self.deleted) == (other.record, other.run_id, other.deleted)
+
+    __hash__ = None  # type: ignore[assignment]  # a record holds a dictionary
+
+
+class Revision(NamedTuple):
+    """What is told of a revision to find the one that counts: its place among the others, and when it begins."""
+
+    key: tuple[str, str]
+    number: int
+    previous: str | None
+    digest: str
+    recorded_at: datetime
+    starts: datetime
+    is_withdrawn: bool
+    deleted: bool
+    run_id: str | None
+    filed: Filed | None
+    """The revision itself; None where its content was let go, because a later one counts at every moment asked for."""
+
+    @classmethod
+    def of(cls, filed: Filed) -> Revision:
+        """What is told of a revision that is at hand."""
+        record = filed.record
+        return cls(
+            key=record.key,
+            number=record.revision,
+            previous=record.previous,
+            digest=record.digest,
+            recorded_at=record.recorded_at,
+            starts=record.starts,
+            is_withdrawn=record.withdrawn is not None,
+            deleted=filed.deleted,
+            run_id=filed.run_id,
+            filed=filed,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,21 +133,35 @@ class State:
             at: The moment; what was filed later counts for nothing.
             problems: What the reading of the records found.
         """
-        revisions: dict[tuple[str, str], list[Filed]] = {}
+        revisions: dict[tuple[str, str], list[Revision]] = {}
         for one in filed:
-            if one.record.recorded_at <= at:
-                revisions.setdefault(one.record.key, []).append(one)
+            revisions.setdefault(one.record.key, []).append(Revision.of(one))
+        return cls.of_chains((chain for _, chain in sorted(revisions.items())), at=at, problems=problems)
+
+    @classmethod
+    def of_chains(cls, chains: Iterable[list[Revision]], *, at: datetime, problems: Iterable[Problem] = ()) -> State:
+        """Work out what was known at ``at``, from one record after the other.
+
+        Args:
+            chains: The revisions of each record, in any order; the records by type and id.
+            at: The moment; what was filed later counts for nothing.
+            problems: What the reading of the records found.
+        """
         found = [p for p in problems if p.known_at is None or p.known_at <= at]
         current: dict[tuple[str, str], Filed] = {}
         until_then: dict[tuple[str, str], Filed] = {}
-        for key, known in sorted(revisions.items()):
-            known.sort(key=lambda o: (o.record.revision, o.record.recorded_at, o.record.digest, o.run_id or ""))
+        for chain in chains:
+            known = [one for one in chain if one.recorded_at <= at]
+            if not known:
+                continue
+            known.sort(key=lambda o: (o.number, o.recorded_at, o.digest, o.run_id or ""))
             found += _chain_problems(known)
-            first_of = {one.record.revision: one for one in reversed(known)}
-            current[key] = first_of[known[-1].record.revision]
+            first_of = {one.number: one for one in reversed(known)}
+            latest = first_of[known[-1].number]
+            current[latest.key] = _at_hand(latest)
             serving = _serving(first_of, at)
-            if serving is not None and serving is not current[key]:
-                until_then[key] = serving
+            if serving is not None and serving is not latest:
+                until_then[latest.key] = _at_hand(serving)
         found += _link_problems(current)
         found.sort(key=lambda p: (p.type, p.id, p.revision or 0, p.code, p.run_id or "", p.what))
         return cls(at=at, current=current, until_then=until_then, problems=tuple(found))
@@ -112,7 +190,7 @@ class State:
         """By type, what ``of_type`` gives: hundreds of systems ask for the records of each."""
         found: dict[str, list[Filed]] = {}
         for key, one in self.current.items():
-            if one.record.withdrawn is None and not one.deleted and key not in self.blocked:
+            if not one.is_withdrawn and not one.deleted and key not in self.blocked:
                 found.setdefault(key[0], []).append(self.until_then.get(key, one))
         return found
 
@@ -122,7 +200,7 @@ class State:
         found: dict[tuple[str, str | None], list[Filed]] = {}
         for type_, records in self._usable.items():
             for one in records:
-                for system in dict.fromkeys(one.record.systems) or (None,):
+                for system in dict.fromkeys(one.systems) or (None,):
                     found.setdefault((type_, system), []).append(one)
         return found
 
@@ -131,85 +209,95 @@ class State:
         return self.current.get((type_, id_))
 
 
-def _serving(by_revision: Mapping[int, Filed], at: datetime) -> Filed | None:
+def _at_hand(one: Revision) -> Filed:
+    """The revision itself.
+
+    Raises:
+        LookupError: it was let go, and counts all the same: the moment is not one that the reading was for.
+    """
+    if one.filed is None:
+        raise LookupError(f"revision {one.number} of {':'.join(one.key)} was not kept for this moment")
+    return one.filed
+
+
+def _serving(by_revision: Mapping[int, Revision], at: datetime) -> Revision | None:
     """The latest revision whose first day has come; None where there is none since it was last withdrawn."""
     for number in sorted(by_revision, reverse=True):
         one = by_revision[number]
-        if one.record.withdrawn is not None:
+        if one.is_withdrawn:
             return None
-        if one.record.starts <= at:
+        if one.starts <= at:
             return one
     return None
 
 
-def _chain_problems(known: list[Filed]) -> list[Problem]:
+def _chain_problems(known: list[Revision]) -> list[Problem]:
     """What is wrong with the revisions of one record, sorted by number."""
     found = []
     expected, before = 1, None
     seen: dict[int, str] = {}
     for one in known:
-        record = one.record
         if one.deleted:
             found.append(
                 _problem(
                     "deleted",
                     one,
-                    f"revision {record.revision} was deleted",
+                    f"revision {one.number} was deleted",
                     "Restore its run: `mlflow runs restore --run-id {run}`.",
                 )
             )
-        if record.revision in seen:
-            if seen[record.revision] != record.digest:
+        if one.number in seen:
+            if seen[one.number] != one.digest:
                 found.append(
                     _problem(
                         "conflict",
                         one,
-                        f"there are two revisions {record.revision}",
+                        f"there are two revisions {one.number}",
                         "File the one that holds as a new revision.",
-                        blocks=record.revision == known[-1].record.revision,
+                        blocks=one.number == known[-1].number,
                     )
                 )
             continue
-        if record.revision != expected:
+        if one.number != expected:
             found.append(
                 _problem(
                     "gap", one, f"revision {expected} is absent", "Restore MLflow's backup, or file the record anew."
                 )
             )
-        elif before is not None and record.previous != before:
+        elif before is not None and one.previous != before:
             found.append(
                 _problem(
                     "altered",
                     one,
-                    f"revision {record.revision} does not follow from the one before",
+                    f"revision {one.number} does not follow from the one before",
                     "Restore MLflow's backup, or file the record anew.",
                 )
             )
-        seen[record.revision] = record.digest
-        expected, before = record.revision + 1, record.digest
+        seen[one.number] = one.digest
+        expected, before = one.number + 1, one.digest
     return found
 
 
 def _link_problems(current: dict[tuple[str, str], Filed]) -> list[Problem]:
     """Links that lead nowhere, and circles."""
-    links = {one.record.link: one for one in current.values()}
+    resting = {f"{type_}:{id_}": one for (type_, id_), one in current.items() if one.links}
     found = [
         _problem(
             "dangling",
-            one,
+            Revision.of(one),
             f"it rests on {link}, which is not on file",
             "File that record, or mend the link.",
             blocks=False,
         )
-        for one in current.values()
-        for link in one.record.links
-        if link not in links
+        for one in resting.values()
+        for link in one.links
+        if tuple(link.split(":", 1)) not in current
     ]
     named: set[str] = set()
-    for circle in circles({name: one.record.links for name, one in links.items()}):
+    for circle in circles({name: one.links for name, one in resting.items()}):
         shown = " -> ".join((*circle, circle[0]))
         found += [
-            _problem("circle", links[name], f"it rests on itself: {shown}", "Take out one of the links.")
+            _problem("circle", Revision.of(resting[name]), f"it rests on itself: {shown}", "Take out one of the links.")
             for name in circle
             if name not in named
         ]
@@ -257,16 +345,15 @@ def _shortest_way_back(start: str, graph: Mapping[str, list[str]]) -> tuple[str,
     return ()
 
 
-def _problem(code: str, one: Filed, what: str, remedy: str, *, blocks: bool = True) -> Problem:
-    record = one.record
+def _problem(code: str, one: Revision, what: str, remedy: str, *, blocks: bool = True) -> Problem:
     return Problem(
         code=code,
-        type=record.type,
-        id=record.id,
-        revision=record.revision,
+        type=one.key[0],
+        id=one.key[1],
+        revision=one.number,
         what=what,
         remedy=remedy.replace("{run}", one.run_id or ""),
         run_id=one.run_id,
         blocks=blocks,
-        known_at=record.recorded_at,
+        known_at=one.recorded_at,
     )

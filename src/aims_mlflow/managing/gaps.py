@@ -14,6 +14,7 @@ from aims_mlflow.management.gap import TARGET, GapAssessment, SystemGap, Trend, 
 from aims_mlflow.management.gaps import GapContent
 from aims_mlflow.management.state import Filed, State
 from aims_mlflow.management.types import content_of
+from aims_mlflow.managing.last_run import last_run
 from aims_mlflow.managing.portfolio import is_nothing_there, portfolio, portfolio_of
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.managing.registered import Registered
@@ -44,7 +45,8 @@ def gap(
 ) -> GapView:
     """How far each clause and control is from where it should be, high-risk systems first.
 
-    It needs neither run nor model: on an empty MLflow every row says what is missing, and nothing is made there.
+    It needs neither run nor model: on an empty MLflow every row says what is missing, and nothing is made there. Where
+    no version of a declared system serves, it says what the last assessed run satisfies by itself.
 
     Args:
         system: Show one system; None shows the organization, where each row is the worst over its systems.
@@ -74,6 +76,8 @@ def gap(
     assessment = _assessed(records, states[0], target, past=as_of is not None)
     if not keeps:
         assessment = assessment.model_copy(update={"problems": (*assessment.problems, _NO_RECORDS)})
+    if as_of is None and not assessment.whole.versions:
+        assessment = assessment.model_copy(update={"last_run": last_run(records.client, at)})
     shown = assessment.of(system)
     trend = None if since is None else _trend(records, shown, states[0], states[1], target)
     return GapView(assessment, shown, trend)

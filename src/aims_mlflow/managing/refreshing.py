@@ -21,6 +21,7 @@ from aims_mlflow.management.state import State
 from aims_mlflow.managing.portfolio import portfolio
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.registry.standing import assess
+from aims_mlflow.report import restate
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -64,9 +65,11 @@ def refresh_all(
 ) -> Refresh:
     """Judge anew each version in service whose ground has changed, and say what falls due.
 
-    A version is judged anew where a row has lapsed since its assessment, or a management record that bears on it was
-    filed, came into force or ended. Where nothing changed nothing is written, so that a second refresh does nothing.
-    What lapses in time turns ``aims.status`` to ``at-risk``; what has lapsed and cannot be judged anew, to ``stale``.
+    A version is judged anew where a row has lapsed since its assessment, its open rows are to be looked at again
+    (``validity.open_days`` in ``aims.yaml``), or a management record that bears on it was filed, came into force or
+    ended. Where nothing changed nothing is written, so that a second refresh does nothing. What lapses in time turns
+    ``aims.status`` to ``at-risk``; what has lapsed and cannot be judged anew, to ``stale``. The first line of the
+    version's description follows.
 
     Args:
         within: How far ahead to look.
@@ -127,7 +130,7 @@ class _Worker:
         own = records.settings.declaration.system.id
         # Another system is judged by the declaration its run holds, never by the file that happens to be here.
         self.config: Config = config if system is None or own is None or own == system else Declaration()
-        about = [one for one in state.current.values() if one.record.is_about(system)]
+        about = [one for one in state.current.values() if one.is_about(system)]
         self.moments: Sequence[datetime] = sorted(moments_of(about))
 
     def refresh(self, served: ServedVersion) -> VersionRefresh:
@@ -138,7 +141,7 @@ class _Worker:
                 "could not be judged" if served.is_broken else "not assessed"
             )
             return self._told(served, action, served.status, f"{served.problem}. {served.remedy}")
-        changed = self._changed(statement)
+        changed = self._changed(statement) or (self._due_again(statement) if self.reassess else "")
         fresh_until = _fresh_until(statement)
         held, reassessed = served.status, False
         if changed and self.reassess:
@@ -160,7 +163,7 @@ class _Worker:
         near = fresh_until is not None and fresh_until <= self.state.at + self.within
         if near and held in (*_FINE, AT_RISK) and fresh_until is not None:
             status = self._flip(served, AT_RISK, held=held)
-            why = f"evidence lapses on {fresh_until:%Y-%m-%d}"
+            why = f"evidence lapses, or is to be looked at again, on {fresh_until:%Y-%m-%d}"
             return self._told(served, "reassessed" if reassessed else "at-risk", status, changed or why)
         return self._told(served, "reassessed" if reassessed else "current", held, changed)
 
@@ -176,10 +179,22 @@ class _Worker:
         since = [moment for moment in self.moments if statement.assessed_at < moment <= self.state.at]
         return f"management records changed on {since[-1]:%Y-%m-%d}" if since else ""
 
+    def _due_again(self, statement: Statement) -> str:
+        """That what is open is to be looked at again; empty where it is not, or nothing is open."""
+        by = statement.open_until
+        return f"what is open was to be looked at again by {by:%Y-%m-%d}" if by and by < self.state.at else ""
+
     def _flip(self, served: ServedVersion, status: str, *, held: str | None = None) -> str:
-        """Set the status where it is another one; what the status is then."""
+        """Set the status where it is another one, first in the description; what the status is then.
+
+        The tag comes last: where the description cannot be written, the next refresh finds both to be done.
+        """
         if (served.status if held is None else held) != status:
             client = self.records.client
+            described = client.get_model_version(served.registered_name, served.version).description or ""
+            text = restate(described, status)
+            if text != described:
+                client.update_model_version(served.registered_name, served.version, description=text)
             client.set_model_version_tag(served.registered_name, served.version, STATUS_TAG, status)
         return status
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from aims_mlflow.attach.store import check_reachable
@@ -57,6 +58,16 @@ def read_registered(client: Any) -> Registered:
         _keep_hidden(registry, name, aliases, served)
     in_order = {name: tuple(sorted(served[name], key=lambda one: int(one.version))) for name in sorted(served)}
     return Registered(tuple(sorted(aliases)), in_order)
+
+
+def models_since(client: Any, at: datetime) -> frozenset[str]:
+    """Names of the models that were registered later than a moment.
+
+    Raises:
+        DeliveryError: MLflow does not answer.
+    """
+    when = at.timestamp() * 1000
+    return frozenset(str(m.name) for m in _models(registry_of(client)) if (m.creation_timestamp or 0) > when)
 
 
 def _keep(one: Any, aliases: Mapping[str, Mapping[str, list[str]]], served: dict[str, list[InService]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from aims_mlflow.api.policies import Config
@@ -32,6 +32,7 @@ from aims_mlflow.management.systems import SystemContent
 from aims_mlflow.management.types import content_of
 from aims_mlflow.managing.records import ManagementRecords
 from aims_mlflow.managing.registered import InService, Registered, read_registered
+from aims_mlflow.managing.then import Then
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,31 @@ class Declared:
 # listing
 
 
-def search_systems(*, config: Config = None, tracking_uri: str | None = None) -> SystemsView:
+def search_systems(
+    *, as_of: datetime | None = None, config: Config = None, tracking_uri: str | None = None
+) -> SystemsView:
     """All declared AI systems with their models and versions in service, and the registered models that belong to none.
 
     Args:
+        as_of: What was known and true then; now where None. What served then is told by the transition log of its
+            model; without a log, it is what serves now, for MLflow keeps no history of aliases.
         config: ``aims.yaml``; found as ``autolog`` finds it where None.
         tracking_uri: The MLflow server or database; MLflow's own setting where None.
 
     Raises:
         ConfigError: ``aims.yaml`` is wrong.
+        EvidenceError: the transition log of a model is broken.
         DeliveryError: MLflow cannot be reached.
     """
-    return systems_view(ManagementRecords(config=config, tracking_uri=tracking_uri))
+    return systems_view(ManagementRecords(config=config, tracking_uri=tracking_uri), as_of=as_of)
 
 
-def systems_view(records: ManagementRecords) -> SystemsView:
+def systems_view(records: ManagementRecords, *, as_of: datetime | None = None) -> SystemsView:
     """See ``search_systems``."""
-    state = records.state()
+    state = records.state() if as_of is None else records.state(as_of)
     registered = read_registered(records.client)
+    if as_of is not None:
+        registered = Then(records, as_of).registered(registered)
     return view_of(assign(registered.models, state), registered.served, state.at)
 
 

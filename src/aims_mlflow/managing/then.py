@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aims_mlflow.api.policies import Config
-from aims_mlflow.assessment import Assessment
+from aims_mlflow.assessment import Assessment, Overall, Status
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
 from aims_mlflow.evidence import Verdict
 from aims_mlflow.gate.history import Serving, history
-from aims_mlflow.gate.statement import Statement, rows_of
+from aims_mlflow.gate.statement import TAG, Statement, open_until, read_statement, rows_of
 from aims_mlflow.managing.records import ManagementRecords
-from aims_mlflow.managing.registered import InService, Registered
+from aims_mlflow.managing.registered import InService, Registered, models_since
 from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.standing import assess
 
@@ -28,6 +28,37 @@ class Then:
 
     records: ManagementRecords
     at: datetime
+
+    def registered(self, registered: Registered) -> Registered:
+        """What was registered then and what served, each version with the status its assessment had then.
+
+        Raises:
+            EvidenceError: a log is broken.
+            DeliveryError: MLflow cannot be reached.
+        """
+        later = models_since(self.records.client, self.at)
+        known = Registered(
+            tuple(model for model in registered.models if model not in later),
+            {model: versions for model, versions in registered.served.items() if model not in later},
+        )
+        served = self.served(known)
+        past = {model: tuple(self._as_it_stood(one) for one in found) for model, found in served.served.items()}
+        return Registered(served.models, past)
+
+    def _as_it_stood(self, version: InService) -> InService:
+        """The version with the tags it had then, as far as its assessment tells; an error where it cannot be read."""
+        text = version.tags.get(TAG)
+        if text is None:
+            return replace(version, tags={})
+        try:
+            said = read_statement(text, {}).statement
+            if said.assessed_at > self.at:
+                said = self.statement(version, said)
+        except EvidenceError:
+            return replace(version, tags={"aims.status": str(Overall.ERROR)})
+        ends = [r.valid_until for r in said.rows.values() if r.status is Status.SATISFIED and r.valid_until]
+        until = f"{min(ends):%Y-%m-%d}" if ends else "none"
+        return replace(version, tags={"aims.status": str(said.overall), "aims.fresh_until": until})
 
     def served(self, registered: Registered) -> Registered:
         """What served then, as the transition logs say; of a model without a log, what serves now.
@@ -100,6 +131,7 @@ def _as_stated(said: Statement, found: Assessment) -> Statement:
             "assessed_at": found.assessed_at,
             "overall": found.overall,
             "rows": rows_of(found.findings),
+            "open_until": open_until(found.findings),
             "kinds": dict.fromkeys(found.evidence.values(), Verdict.RECORDED),
             "catalog_sha256": found.catalog_sha256,
             "declaration_sha256": found.declaration_sha256,

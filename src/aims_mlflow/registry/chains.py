@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aims_mlflow.errors import EvidenceError
+from aims_mlflow.evidence.base import sha256_of
 from aims_mlflow.gate.entries import Entry, name_after, read_link
 from aims_mlflow.registry.anchors import COPIED
 from aims_mlflow.registry.records import NEXT, SEGMENT, Records, slot
@@ -59,7 +60,7 @@ class Chain:
     def keep(self, entry: Entry, text: str) -> None:
         """Take up an entry known to be good."""
         self.entries.append(entry)
-        self.digests.append(entry.digest)
+        self.digests.append(sha256_of(f"{text}\n".encode()))  # the text is the entry's one form
         self.texts.append(text)
         self.name = name_after(entry)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlparse, urlsplit
 
@@ -224,7 +225,7 @@ class _Case:
             if text is None:
                 continue
             try:
-                found.append(read_statement(str(text), self.trusted))
+                found.append(_stated(str(text), tuple(self.trusted.items())))
             except EvidenceError:
                 if place == 0:
                     self.unreadable.append("the assessment on the version cannot be read")
@@ -291,6 +292,12 @@ class _Case:
             self.unreadable.append(str(why))
             return None, None
         return found.model_sha256, found.listing_sha256
+
+
+@lru_cache(maxsize=256)
+def _stated(text: str, trusted: tuple[tuple[str, str], ...]) -> Held:
+    """The assessment in a tag. What a text says, and by which of the keys it is signed, stays so."""
+    return read_statement(text, dict(trusted))
 
 
 def copied_from(source: object) -> tuple[str, str] | None:

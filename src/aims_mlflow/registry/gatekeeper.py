@@ -130,6 +130,7 @@ class Gatekeeper:
             at=at,
             rows=load_catalog().rows,
             gate_keys=self.gate_keys,
+            policy_digest=policy.sha256,
         )
         return decision, known
 

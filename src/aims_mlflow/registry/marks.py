@@ -5,6 +5,7 @@ Pure. A tag that may not be written is an ``InputError`` with the reason; the ga
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -23,9 +24,13 @@ REVIEW_TAG = "aims.review"
 """Never stored: it carries a person's word to the log."""
 HOLD_TAG = "aims.hold"
 """Of a registered model, and never stored: it carries the hold of a serious incident, or its release, to the log."""
+ALARM_TAG = "aims.alarm"
+"""Of a version: the alarms of the monitoring that stand. Absent where none does."""
 UNASSESSED = {"aims.status": str(Overall.NOT_ASSESSED)}
 """What a new version starts with."""
-VERSION_TAGS = (TAG, GATE_TAG, REVIEW_TAG, *RUN_TAGS)
+VERSION_TAGS = (TAG, GATE_TAG, REVIEW_TAG, ALARM_TAG, *RUN_TAGS)
+_ALARM = r"[a-z][a-z0-9_-]{0,63} since \d{4}-\d\d-\d\d"
+_ALARMS = re.compile(rf"{_ALARM}(, {_ALARM})*")
 _DOWNGRADES = {str(Overall.NOT_ASSESSED), str(Overall.STALE), str(Overall.ERROR)}
 
 
@@ -107,6 +112,16 @@ def check_flat(key: str, value: str, held: Held | None) -> None:
     agrees = _points_to(value, held.statement) if key == "aims.attention" else value in _says(key, held.statement)
     if not agrees:
         raise InputError(f"{key} says other than the version's assessment", remedy="Leave it to `aims assess`")
+
+
+def check_alarms(text: str) -> None:
+    """The tag of alarms: rules and since when. What it says is bad news; the gate goes by the holds in its log.
+
+    Raises:
+        InputError: it says something else.
+    """
+    if not _ALARMS.fullmatch(text):
+        raise InputError(f"{ALARM_TAG} names no alarms", remedy="Leave it to `aims monitor` and `aims watch`")
 
 
 def _says(key: str, statement: Statement) -> tuple[str | None, ...]:

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from aims_mlflow.config import Declaration, Settings, find_config, load_settings
@@ -15,7 +16,7 @@ from aims_mlflow.config.gate import GateMode
 from aims_mlflow.config.settings import FILE_NAME, VARIABLE
 from aims_mlflow.errors import AimsError, ConfigError
 from aims_mlflow.gate.entries import Target
-from aims_mlflow.gate.policy import guard_of, is_named, takes_out
+from aims_mlflow.gate.policy import guard_of, is_named, policy_sha256, takes_out
 
 _log = logging.getLogger("aims_mlflow")
 
@@ -48,6 +49,11 @@ class Policy:
     def names(self, model: str) -> bool:
         """Whether a rule is about the model. Where there is no policy, every model may be meant."""
         return not self.known or self.declaration.gate is None or is_named(self.declaration, str(model))
+
+    @cached_property
+    def sha256(self) -> str:
+        """See ``policy_sha256``."""
+        return policy_sha256(self.declaration)
 
     @property
     def trusted_keys(self) -> Mapping[str, str]:

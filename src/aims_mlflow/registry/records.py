@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from aims_mlflow.attach.store import check_reachable
 from aims_mlflow.errors import AimsError, DeliveryError, EvidenceError
+from aims_mlflow.registry.tables import write_param
 
 ROOT_EXPERIMENT = "aims-records-root"
 """Its name is taken once, and its tag with it: it says which run all logs of the store start from."""
@@ -196,7 +197,8 @@ class Records:
         """
         self._reach()
         try:
-            self.client.log_param(run_id, key, text)
+            if not write_param(self.client, run_id, key, text):
+                self.client.log_param(run_id, key, text)
         except Exception as error:
             # The answer may have been lost after the write, so only what is there now counts.
             held = self.params(run_id).get(key)

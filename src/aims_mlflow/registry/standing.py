@@ -17,6 +17,7 @@ from aims_mlflow.evidence import now
 from aims_mlflow.gate.entries import Entry, Level
 from aims_mlflow.gate.history import history
 from aims_mlflow.gate.messages import GATE_TAG, gate_tag
+from aims_mlflow.gate.outcome import VersionFacts
 from aims_mlflow.gate.policy import guarded_targets
 from aims_mlflow.gate.standing import Standing, holds_in_force, reviews_in_force
 from aims_mlflow.registry.gatekeeper import Gatekeeper
@@ -136,7 +137,8 @@ def _standing(keeper: Gatekeeper, model: str, version: str, at: datetime) -> Sta
         entries = keeper.log.read(model)
     except AimsError:  # each decision says so
         entries = ()
-    holds = holds_in_force(entries, declaration, at, gate_keys=keeper.gate_keys)
+    facts = VersionFacts(model=model, version=version, model_sha256=content)
+    holds = holds_in_force(entries, declaration, at, gate_keys=keeper.gate_keys, facts=facts)
     return Standing(decisions=decisions, reviews=reviews_in_force(entries, content, at), holds=holds)
 
 

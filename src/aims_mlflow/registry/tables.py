@@ -2,6 +2,8 @@
 
 MLflow's calls load a version with all its kin, and a run with every metric. The gate needs a few columns, and must not
 make a move half as slow again. Where a table is not as it was, each of these says None and the public call serves.
+
+One of them writes: a parameter nobody wrote yet, for the log.
 """
 
 from __future__ import annotations
@@ -53,12 +55,12 @@ def version_row(store: Any, model: Any, version: Any) -> VersionRow | None:
         return None
 
     def read(connection: Any) -> VersionRow | None:
-        versions, tags = _queries(_has_workspaces(store))["version"], _queries(_has_workspaces(store))["tags"]
         given = {"model": model, "version": int(version), **_workspace(store)}
-        row = connection.execute(versions, given).first()
-        if row is None:
+        rows = connection.execute(_queries(_has_workspaces(store))["version"], given).all()
+        if not rows:
             return None
-        held = {str(key): str(value) for key, value in connection.execute(tags, given)}
+        row = rows[0]
+        held = {str(one.key): str(one.value) for one in rows if one.key is not None}
         place = row.storage_location or row.source
         return VersionRow(row.name, str(row.version), row.source, row.run_id, held, place)
 
@@ -72,14 +74,13 @@ def run_row(client: Any, run_id: str, tags: Sequence[str]) -> RunRow | None:
         return None
 
     def read(connection: Any) -> RunRow | None:
-        queries = _run_queries()
+        queries = _run_queries(tuple(tags))
         given = {"run": run_id}
-        row = connection.execute(queries["run"], given).first()
-        if row is None:
+        rows = connection.execute(queries["run"], given).all()
+        if not rows:
             return None
-        held = {
-            str(key): str(value) for key, value in connection.execute(queries["tags"], given | {"keys": list(tags)})
-        }
+        row = rows[0]
+        held = {str(one.key): str(one.value) for one in rows if one.key is not None}
         used: dict[str, tuple[str, str, str]] = {}
         for dataset, name, digest, context in connection.execute(queries["inputs"], given):
             used.setdefault(str(dataset), (str(name), str(digest), str(context or "")))
@@ -121,6 +122,43 @@ def stages_of(store: Any, model: str) -> dict[str, str] | None:
     return _on(store, read)
 
 
+def write_param(client: Any, run_id: str, key: str, text: str) -> bool:
+    """Write a parameter nobody wrote yet: one statement, one commit, and as durable as MLflow's own call.
+
+    MLflow's call loads the run, looks whether the parameter is there, and writes it, which takes twice as long.
+    The table's primary key decides of several writers, here as there.
+
+    Returns:
+        True where it was written. False where the call for it is MLflow's own: the store is no database of MLflow's
+        own kind, the run is gone, the parameter is there, or anything failed.
+
+    Raises:
+        DeliveryError: see ``_on``. Whether it was written is not known then.
+    """
+    store = getattr(getattr(client, "_tracking_client", None), "store", None)
+    if store is None or getattr(store, "supports_workspaces", False) or not _is_mlflows(client, store):
+        return False
+
+    def write(connection: Any) -> bool:
+        insert = _param_insert()
+        if insert is None:
+            return False
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA busy_timeout = 20000")  # as MLflow's own sessions have it
+        if connection.execute(insert, {"run": run_id, "slot": key, "text": text}).rowcount != 1:
+            return False
+        connection.commit()
+        return True
+
+    return bool(_on(store, write))
+
+
+def _is_mlflows(client: Any, store: Any) -> bool:
+    """Whether ``log_param`` is MLflow's own all the way: what another put in its place must not be passed by."""
+    theirs = {type(client): "mlflow.tracking.client", type(store): "mlflow.store.tracking.sqlalchemy_store"}
+    return all(getattr(getattr(kind, "log_param", None), "__module__", "") == name for kind, name in theirs.items())
+
+
 def _on(store: Any, read: Callable[[Any], _T]) -> _T | None:
     """Read from the store's database, where it has one.
 
@@ -151,9 +189,10 @@ def _workspace(store: Any) -> dict[str, str]:
 @cache
 def _queries(workspaces: bool) -> dict[str, Any]:
     from mlflow.store.model_registry.dbmodels import models
-    from sqlalchemy import bindparam, select
+    from sqlalchemy import and_, bindparam, select
 
-    version, tag = models.SqlModelVersion.__table__.c, models.SqlModelVersionTag.__table__.c
+    versions, tags = models.SqlModelVersion.__table__, models.SqlModelVersionTag.__table__
+    version, tag = versions.c, tags.c
     alias, of_model = models.SqlRegisteredModelAlias.__table__.c, models.SqlRegisteredModelTag.__table__.c
 
     def of(table: Any) -> list[Any]:
@@ -162,9 +201,12 @@ def _queries(workspaces: bool) -> dict[str, Any]:
 
     there = [*of(version), version.current_stage != _DELETED]
     columns = (version.name, version.version, version.source, version.storage_location, version.run_id)
+    own = [tag.name == version.name, tag.version == version.version]
+    tagged = versions.outerjoin(tags, and_(*own, tag.workspace == version.workspace) if workspaces else and_(*own))
     return {
-        "version": select(*columns).where(*there, version.version == bindparam("version")),
-        "tags": select(tag.key, tag.value).where(*of(tag), tag.version == bindparam("version")),
+        "version": select(*columns, tag.key, tag.value)
+        .select_from(tagged)
+        .where(*there, version.version == bindparam("version")),
         "model_tag": select(of_model.value).where(*of(of_model), of_model.key == bindparam("key")),
         "alias": select(alias.alias, alias.version).where(*of(alias), alias.alias == bindparam("alias")),
         "aliases": select(alias.alias, alias.version).where(*of(alias)),
@@ -175,11 +217,13 @@ def _queries(workspaces: bool) -> dict[str, Any]:
 
 
 @cache
-def _run_queries() -> dict[str, Any]:
+def _run_queries(tags: tuple[str, ...]) -> dict[str, Any]:
     from mlflow.store.tracking.dbmodels import models
-    from sqlalchemy import and_, bindparam, select
+    from sqlalchemy import and_, bindparam, or_, select
 
-    run, tag = models.SqlRun.__table__.c, models.SqlTag.__table__.c
+    runs, of_run = models.SqlRun.__table__, models.SqlTag.__table__
+    run, tag = runs.c, of_run.c
+    named = or_(*(tag.key == key for key in tags))
     used, data, said = (
         models.SqlInput.__table__,
         models.SqlDataset.__table__,
@@ -188,13 +232,26 @@ def _run_queries() -> dict[str, Any]:
     with_context = and_(said.c.input_uuid == used.c.input_uuid, said.c.name == _CONTEXT)
     joined = used.join(data, used.c.source_id == data.c.dataset_uuid).outerjoin(said, with_context)
     return {
-        "run": select(run.run_uuid, run.artifact_uri, run.lifecycle_stage, run.user_id).where(
-            run.run_uuid == bindparam("run")
-        ),
-        "tags": select(tag.key, tag.value).where(
-            tag.run_uuid == bindparam("run"), tag.key.in_(bindparam("keys", expanding=True))
-        ),
+        "run": select(run.run_uuid, run.artifact_uri, run.lifecycle_stage, run.user_id, tag.key, tag.value)
+        .select_from(runs.outerjoin(of_run, and_(tag.run_uuid == run.run_uuid, named)))
+        .where(run.run_uuid == bindparam("run")),
         "inputs": select(data.c.dataset_uuid, data.c.name, data.c.digest, said.c.value)
         .select_from(joined)
         .where(used.c.destination_type == "RUN", used.c.destination_id == bindparam("run")),
     }
+
+
+@cache
+def _param_insert() -> Any | None:
+    """Takes a parameter of a run that is there and not deleted; None where the table is not as it was."""
+    from mlflow.store.tracking.dbmodels import models
+    from sqlalchemy import bindparam, insert, select
+
+    param, run = models.SqlParam.__table__, models.SqlRun.__table__.c
+    key = {"run_uuid", "key"}
+    if {c.name for c in param.primary_key} != key or set(param.c.keys()) != {*key, "value"}:
+        return None
+    there = select(
+        run.run_uuid, bindparam("slot", type_=param.c.key.type), bindparam("text", type_=param.c.value.type)
+    ).where(run.run_uuid == bindparam("run"), run.lifecycle_stage == "active")
+    return insert(param).from_select(["run_uuid", "key", "value"], there)

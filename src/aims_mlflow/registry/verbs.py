@@ -11,6 +11,7 @@ from aims_mlflow.errors import AimsError, EvidenceError, InputError
 from aims_mlflow.evidence import now
 from aims_mlflow.gate.decision import DecisionOutcome, GateDecision, Problem
 from aims_mlflow.gate.entries import Target
+from aims_mlflow.gate.holds import open_holds
 from aims_mlflow.gate.messages import GATE_TAG, gate_tag
 from aims_mlflow.gate.policy import (
     demands_signature,
@@ -310,6 +311,8 @@ class GatedVerbs:
             )
         elif key == GATE_TAG:
             return _passed(lambda: do(tag=type(tag)(key, self._decisions(policy, row.name, row.version))))
+        elif key == marks.ALARM_TAG:
+            marks.check_alarms(value)
         else:
             marks.check_flat(key, value, held)
         return _passed(do)
@@ -328,8 +331,16 @@ class GatedVerbs:
             raise fault(error, f"review of {name} {version}") from error
 
     def delete_model_version_tag(self, do: Call, name: str, version: Any, key: Any) -> Any:
-        """Tags of ours stay."""
+        """Tags of ours stay; that of alarms until none holds the version."""
+        if str(key) == marks.ALARM_TAG and self._mode(name) is GateMode.ENFORCE:
+            return self._checked(name, f"tag of {name} {version}", lambda: self._alarms_over(do, name, version))
         return self._keep(do, f"{name} {version}", name, key)
+
+    def _alarms_over(self, do: Call, name: str, version: Any) -> Any:
+        standing = [one.entry for one in open_holds(self.gate.log.read(name, fresh=True))]
+        if any(entry.version == str(version) for entry in standing):
+            raise InputError("an alarm holds the version", remedy="Leave it to `aims monitor` and `aims watch`")
+        return _passed(do)
 
     def set_registered_model_tag(self, do: Call, name: str, tag: Any) -> Any:
         """A tag of ours says what the model's assessments say; a hold goes to the log; no model becomes a prompt."""

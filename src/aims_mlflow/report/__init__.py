@@ -14,7 +14,7 @@ from aims_mlflow.errors import InputError
 from aims_mlflow.evidence import EvidenceBase
 from aims_mlflow.gate.standing import Standing
 from aims_mlflow.report import words
-from aims_mlflow.report.description import controls_matrix, description_block, merge_description
+from aims_mlflow.report.description import controls_matrix, description_block, merge_description, restate
 from aims_mlflow.report.detail import LEVELS, Detail
 from aims_mlflow.report.environment import environment
 from aims_mlflow.report.gate import build_gate
@@ -137,5 +137,6 @@ __all__ = [
     "render",
     "render_reports",
     "report_links",
+    "restate",
     "template_root",
 ]

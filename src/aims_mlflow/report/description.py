@@ -20,6 +20,8 @@ _LONGEST = 4_500
 """MLflow's databases keep 5,000 characters of a version's description; the user's own text needs room too."""
 # MLflow's tables show the first characters of a description raw, so the block opens with words and the marker ends
 # the first line. Nothing inside the block can hold a comment: `<` is escaped there.
+_SAYS = re.compile(r"^(AIMS: (?:(?:HELD by|BREAK-GLASS until) [^,\n]*, )*)[A-Z][A-Z -]*(?=, )", re.MULTILINE)
+"""The first line of the block up to its status."""
 _BLOCK = re.compile(rf"^AIMS: [^\n]*{re.escape(_BEGIN)}\r?\n(?:(?!<!--)[\s\S])*?{re.escape(_END)}", re.MULTILINE)
 
 
@@ -124,6 +126,22 @@ def merge_description(existing: str | None, block: str) -> str:
     if found:
         return existing[: found.start()] + block + existing[found.end() :]
     return f"{block}\n\n{existing}"
+
+
+def restate(existing: str | None, status: str) -> str:
+    """The description with another status in the first line of our block; as it is where it holds no block of ours.
+
+    Args:
+        existing: The description.
+        status: What the tag ``aims.status`` says: an overall finding or ``at-risk``.
+    """
+    text = existing or ""
+    found = _BLOCK.search(text)
+    if found is None:
+        return text
+    word = words.OVERALL[Overall(status)].word if status in set(Overall) else status
+    block = _SAYS.sub(lambda said: f"{said[1]}{word.upper()}", found[0], count=1)
+    return text[: found.start()] + block + text[found.end() :]
 
 
 def controls_matrix(assessment: Assessment) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _html_rows(rows: Sequence[RowView]) -> Any:
     parts = []
     for row in rows:
         head, tail = _html_around(row.text)
-        cited = _html_cited(row.evidence, row.more_evidence, row.valid_until) if row.evidence or row.valid_until else ""
+        cited = _html_cited(row.evidence, row.more_evidence, row.holds) if row.evidence or row.holds else ""
         parts.append(head + cited + tail)
     return Markup("\n".join(parts))  # noqa: S704  (rendered by the escaping environment)
 
@@ -103,9 +103,9 @@ def _markdown_rows(rows: Sequence[RowView], links: Mapping[str, str]) -> markdow
     for row in rows:
         head, tail = _markdown_around(row.text)
         cited = " | "
-        if row.evidence or row.valid_until:
+        if row.evidence or row.holds:
             targets = tuple([(item.digest, links[item.digest]) for item in row.evidence if item.digest in links])
-            cited = _markdown_cited(row.evidence, row.more_evidence, row.valid_until, targets)
+            cited = _markdown_cited(row.evidence, row.more_evidence, row.holds, targets)
         parts.append(head + cited + tail)
     return markdown.Markdown("\n".join(parts))
 
@@ -129,15 +129,15 @@ def _markdown_around(text: RowText) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _html_cited(evidence: tuple[Cited, ...], more: int, valid_until: str) -> str:
-    return str(_rows(html=True).cited(evidence, more, valid_until))
+def _html_cited(evidence: tuple[Cited, ...], more: int, holds: words.Holds | None) -> str:
+    return str(_rows(html=True).cited(evidence, more, holds))
 
 
 @lru_cache(maxsize=256)
 def _markdown_cited(
-    evidence: tuple[Cited, ...], more: int, valid_until: str, links: tuple[tuple[str, str], ...]
+    evidence: tuple[Cited, ...], more: int, holds: words.Holds | None, links: tuple[tuple[str, str], ...]
 ) -> str:
-    return str(_rows(html=False).cited(evidence, more, valid_until, dict(links)))
+    return str(_rows(html=False).cited(evidence, more, holds, dict(links)))
 
 
 @lru_cache(maxsize=2)

@@ -70,7 +70,7 @@ class RowView:
     text: RowText
     evidence: tuple[Cited, ...]
     more_evidence: int
-    valid_until: str
+    holds: words.Holds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +192,14 @@ def _row(finding: Finding, assessment: Assessment, detail: Detail) -> RowView:
         text=_text(finding, detail),
         evidence=tuple([Cited(f"{assessment.evidence.get(d, 'record')}-{words.short(d)}", d) for d in cited]),
         more_evidence=len(finding.evidence) - len(cited),
-        valid_until=words.day(finding.valid_until),
+        holds=words.holds(finding.valid_until, finding.until_ground, finding.status),
     )
 
 
 @lru_cache(maxsize=2048)
 def _row_without_evidence(finding: Finding, detail: Detail) -> RowView:
-    return RowView(_text(finding, detail), (), 0, words.day(finding.valid_until))
+    holds = words.holds(finding.valid_until, finding.until_ground, finding.status)
+    return RowView(_text(finding, detail), (), 0, holds)
 
 
 def _text(finding: Finding, detail: Detail) -> RowText:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from aims_mlflow.assessment import Outcome, Overall, Status
+from aims_mlflow.assessment import Ground, Outcome, Overall, Status
 from aims_mlflow.controls import Strength
 from aims_mlflow.evidence import Basis, EvidenceBase, EvidenceStatus, RuleVerdict, Verdict
 from aims_mlflow.evidence.base import JsonValue
@@ -138,6 +139,35 @@ def cut(text: str, limit: int) -> str:
 def day(moment: datetime | None) -> str:
     """``2026-11-24``, empty for none."""
     return f"{moment:%Y-%m-%d}" if moment else ""
+
+
+class Holds(NamedTuple):
+    """Until when a finding holds, in words."""
+
+    word: str
+    """``valid until``, ``lapsed on`` or ``look again by``."""
+    day: str
+    ground: str
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.day} ({self.ground})"
+
+
+def holds(moment: datetime | None, ground: Ground | None, status: Status) -> Holds | None:
+    """Until when a finding holds and what says so; None where it does not say."""
+    if moment is None:
+        return None
+    word = "lapsed on" if status is Status.STALE and ground is not Ground.REFRESH else "valid until"
+    return Holds("look again by" if ground is Ground.REFRESH else word, day(moment), str(ground or Ground.EVIDENCE))
+
+
+GROUND = {
+    Ground.EVIDENCE: "its evidence lapses then, the first of it: by a last day of its own or the age that is allowed",
+    Ground.CYCLE: "only a new version or event does away with its evidence, and by then the management system's own "
+    "cycle looks at it again (validity.version_bound_days in aims.yaml)",
+    Ground.REFRESH: "it is open, or does not apply: by then it is looked at again (validity.open_days)",
+}
+"""What says until when a finding holds."""
 
 
 def minute(moment: datetime) -> str:

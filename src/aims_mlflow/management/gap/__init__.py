@@ -8,7 +8,7 @@ Excluded controls have no target and are counted apart; excluding one never rais
 from __future__ import annotations
 
 from aims_mlflow.management.gap.assessing import TARGET, TARGETS, assess_gap, target_of, work_of
-from aims_mlflow.management.gap.models import GapAssessment, GapLine, Summary, SystemGap, Work, in_order
+from aims_mlflow.management.gap.models import GapAssessment, GapLine, LastRun, Summary, SystemGap, Work, in_order
 from aims_mlflow.management.gap.trend import Change, Trend, trend_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Change",
     "GapAssessment",
     "GapLine",
+    "LastRun",
     "Summary",
     "SystemGap",
     "Trend",

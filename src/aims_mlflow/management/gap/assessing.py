@@ -93,6 +93,7 @@ def _line(row: RowStanding, standing: SystemStanding, catalog: Catalog, target: 
         next_step=row.next_step,
         owner=row.owner,
         valid_until=row.valid_until,
+        until_ground=row.until_ground,
         records=row.records,
         versions=row.versions,
         floor=row.maturity,
@@ -139,10 +140,12 @@ def work_of(lines: Iterable[GapLine]) -> list[Work]:
 
 def _work(step: str, lines: Sequence[GapLine]) -> Work:
     first = lines[0]
+    titles = {line.id: line.title for line in lines}
     return Work(
         next_step=step,
         reason=first.reason,
-        rows=tuple(dict.fromkeys(line.id for line in lines)),
+        rows=tuple(titles),
+        titles=tuple(titles.values()),
         systems=tuple(dict.fromkeys(line.system for line in lines if line.system is not None)),
         owners=tuple(dict.fromkeys(line.owner for line in lines if line.owner is not None)),
         status=min((line.status for line in lines), key=RANK.__getitem__),

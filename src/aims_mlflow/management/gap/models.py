@@ -7,7 +7,7 @@ from statistics import fmean
 
 from pydantic import Field
 
-from aims_mlflow.assessment import Status
+from aims_mlflow.assessment import Ground, Status
 from aims_mlflow.config.sections import RiskClass
 from aims_mlflow.controls import Strength
 from aims_mlflow.errors import InputError
@@ -49,6 +49,9 @@ class GapLine(Record):
     next_step: str
     owner: str | None = None
     valid_until: UtcTime | None = None
+    """Until when it holds; of a stale one, when it lapsed."""
+    until_ground: Ground | None = None
+    """What says so: ``evidence``, ``cycle`` or ``refresh``."""
     records: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
@@ -159,6 +162,8 @@ class Work(Record):
     reason: str
     """Of the most urgent of its rows."""
     rows: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+    """Of the rows, in their order."""
     systems: tuple[str, ...]
     owners: tuple[str, ...]
     status: Status
@@ -173,6 +178,18 @@ class Work(Record):
     """Rows of systems it is about: what is missing for two systems counts twice."""
 
 
+class LastRun(Record):
+    """What the last assessed run shows by itself, where no version of a declared system serves yet.
+
+    It counts for no system: whoever trains a model does not decide what serves.
+    """
+
+    run_id: str
+    assessed_at: UtcTime
+    rows: dict[str, str]
+    """Id to title of the rows it satisfies."""
+
+
 class GapAssessment(Record):
     """The gap of all systems at a moment."""
 
@@ -185,6 +202,8 @@ class GapAssessment(Record):
     """High-risk ones first."""
     undeclared: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    last_run: LastRun | None = None
+    """Where no version of a declared system serves: what the last assessed run satisfies, and no row counts yet."""
 
     def of(self, system: str | None) -> SystemGap:
         """A system's gap; the organization's where None.

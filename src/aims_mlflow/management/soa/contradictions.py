@@ -271,7 +271,9 @@ def _without_evidence(sight: Sight) -> Iterator[SoaFinding]:
                 code="included-without-evidence",
                 control=control,
                 where=said.record.link,
-                what=f"it applies, and there is no evidence of it ({line.status})",
+                what="it is said to be in place in part, and nothing on file shows any of it"
+                if line.status == "partial"
+                else f"it applies, and there is no evidence of it ({line.status})",
                 remedy=row.next_step or "Provide the evidence.",
                 contradiction=line.status == "partial",
             )

@@ -152,9 +152,9 @@ class Incidents(Cases[IncidentContent]):
             "aware_at": since_start(aware_at, "aware_at") if aware_at is not None else None,
             "affected": self._more_affected(affected),
         }
-        frees = _was_serious(before) and (severity or before.weight) != "serious"
+        lifted = _was_serious(before) and (severity or before.weight) != "serious"
         holds = self._holds()
-        standing = holds.standing(id_) if frees else {}
+        standing = _freed(holds.standing(id_), before, whole=lifted) if lifted or _has_blocked(before) else {}
         if standing:
             holds.check_release(standing, person=person, record=before.record)
         if severity == "serious" or before.holds:
@@ -224,7 +224,7 @@ class Incidents(Cases[IncidentContent]):
         with self._naming(id_):  # what is missing is said before logs are read
             steps.closed(Incident(before).content, at=now(), by=person or filer(), note=note)
         holds = self._holds()
-        standing = holds.standing(id_) if _was_serious(before) else {}
+        standing = holds.standing(id_) if _was_serious(before) or _has_blocked(before) else {}
         holds.check_release(standing, person=person, record=before.record) if standing else None
         logged = self._step(id_, person, lambda content, at, by: steps.closed(content, at=at, by=by, note=note))
         return Incident(logged, self._released(logged, standing, person, note or "closed", holds) if standing else ())
@@ -244,6 +244,76 @@ class Incidents(Cases[IncidentContent]):
         logged = self.one(self.records.state(at), id_)
         shown = Incident(logged)
         return Incident(logged, frozen=still(self.records.client, shown.content.affected))
+
+    # an alarm of the monitoring
+
+    def block(self, id_: str, model: str, version: str, *, model_sha256: str | None = None) -> Incident:
+        """Hold a version from promotion while the alarm that opened the incident stands, as often as it is called.
+
+        What a person has closed holds nothing any more.
+
+        Args:
+            id_: The incident.
+            model: The registered model.
+            version: Its version.
+            model_sha256: Digest of its files, so that a copy is held too.
+
+        Raises:
+            InputError: there is no such incident.
+            DeliveryError: MLflow cannot be reached; or it is on file, and the version could not be held.
+        """
+        logged = self.one(self.records.state(), id_)
+        named = f"{model}/{version}"
+        if logged.content.is_closed:
+            return Incident(logged)
+        if named not in Incident(logged).content.blocks:
+            logged = self._step(id_, None, lambda content, at, _: steps.blocked(content, named, at=at))
+        done = (self._holds().hold_version(logged, model, version, model_sha256=model_sha256),)
+        self._refresh_version(model, version, done)
+        _raise_failed(done, f"{id_} is on file, but {named} is not held by it")
+        return Incident(logged, done)
+
+    def recover(self, id_: str, note: str) -> Incident:
+        """Note that the alarm is over, and release the versions it held; the incident stays open for a person.
+
+        Where the policy names people whose releases count, and the one who acts is none of them, the versions stay
+        held until one of them says more of the incident, or closes it.
+
+        Args:
+            id_: The incident.
+            note: That the number is back, and since when. It is noted once.
+
+        Raises:
+            InputError: there is no such incident.
+            DeliveryError: MLflow cannot be reached; or it is noted, and not every version could be released.
+        """
+        logged = self.one(self.records.state(), id_)
+        content = Incident(logged).content
+        if not content.is_closed and (content.blocks or all(line.what != note for line in content.log)):
+            logged = self._step(id_, None, lambda content, at, _: steps.recovered(content, note, at=at))
+        if not _has_blocked(logged):
+            return Incident(logged)
+        holds = self._holds()
+        standing = _freed(holds.standing(id_), logged, whole=False)
+        if not standing:
+            return Incident(logged)
+        try:
+            holds.check_release(standing, person=None, record=logged.record)
+        except InputError as error:
+            failed = tuple(HoldStep(model, "failed", error=str(error)) for model in standing)
+            _raise_failed(failed, f"{id_}: the alarm is over, and the version is held until a person releases it")
+        done = holds.release(standing, logged.record, person=None, reason=note)
+        for model, entries in standing.items():
+            for entry in entries:
+                self._refresh_version(model, str(entry.version), done)
+        _raise_failed(done, f"{id_}: the alarm is over, but not every version is released")
+        return Incident(logged, done)
+
+    def _refresh_version(self, model: str, version: str, done: Sequence[HoldStep]) -> None:
+        from aims_mlflow.registry.standing import refresh
+
+        if any(step.state in {"held", "released"} for step in done):
+            refresh(self.records.client, model, version, config=self.records.settings)
 
     # holds
 
@@ -313,6 +383,23 @@ class Incidents(Cases[IncidentContent]):
 def _was_serious(logged: Logged) -> bool:
     """Whether it is serious or ever was: models may be held by it."""
     return logged.weight == "serious" or any(line.what.startswith("severity ") for line in logged.content.log)
+
+
+def _has_blocked(logged: Logged) -> bool:
+    """Whether it holds a version while an alarm stands, or ever did."""
+    return any(line.what.startswith(steps.BLOCKS) for line in logged.content.log)
+
+
+def _freed(
+    standing: Mapping[str, Sequence[HoldEntry]], logged: Logged, *, whole: bool
+) -> dict[str, tuple[HoldEntry, ...]]:
+    """Of the holds that stand, those the incident bears out no more: of whole models, where ``whole``, and versions."""
+    blocks = Incident(logged).content.blocks
+    left = {
+        model: tuple(e for e in entries if (whole if e.version is None else f"{model}/{e.version}" not in blocks))
+        for model, entries in standing.items()
+    }
+    return {model: entries for model, entries in left.items() if entries}
 
 
 def _version(named: str) -> tuple[str, str]:

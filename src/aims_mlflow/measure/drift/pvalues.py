@@ -19,7 +19,7 @@ SAME_PERMUTATIONS = 20_000
 """Up to so many rows of both sides the total variation test draws Evidently's own permutations (seed 0)."""
 
 
-def _quiet(test: Any, *args: Any, **kwargs: Any) -> float:
+def quiet(test: Any, *args: Any, **kwargs: Any) -> float:
     """The p-value of a SciPy test; its warnings (ties, small samples, capped p-values) are part of the definition."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -30,7 +30,7 @@ def ks(data: Numbers) -> float:
     """Two-sample Kolmogorov-Smirnov test, two-sided; exact up to 10,000 rows a side."""
     from scipy.stats import ks_2samp
 
-    return _quiet(ks_2samp, data.u_sorted, data.v_sorted)
+    return quiet(ks_2samp, data.u_sorted, data.v_sorted)
 
 
 def anderson(data: Numbers) -> float:
@@ -94,14 +94,14 @@ def mann_whitney(data: Numbers) -> float:
     """Mann-Whitney U test that the reference is not stochastically smaller: one-sided, as Evidently has it."""
     from scipy.stats import mannwhitneyu
 
-    return _quiet(mannwhitneyu, data.u, data.v, alternative="less")
+    return quiet(mannwhitneyu, data.u, data.v, alternative="less")
 
 
 def t_test(data: Numbers) -> float:
     """Student's t test with pooled variance, two-sided."""
     from scipy.stats import ttest_ind
 
-    return _quiet(ttest_ind, data.u, data.v)
+    return quiet(ttest_ind, data.u, data.v)
 
 
 def epps_singleton(data: Numbers) -> float:
@@ -112,7 +112,7 @@ def epps_singleton(data: Numbers) -> float:
     if q1 == q3:
         msg = "the Epps-Singleton test needs an interquartile range above 0"
         raise InputError(msg)
-    return _quiet(epps_singleton_2samp, data.u, data.v)
+    return quiet(epps_singleton_2samp, data.u, data.v)
 
 
 def mmd(data: Numbers) -> float:
@@ -204,7 +204,7 @@ def fisher(counts: Counts) -> float:
     table = np.zeros((2, 2), dtype=np.int64)
     table[0, : len(counts.current)] = counts.current
     table[1, : len(counts.reference)] = counts.reference
-    return _quiet(fisher_exact, table)
+    return quiet(fisher_exact, table)
 
 
 def total_variation(counts: Counts) -> float:

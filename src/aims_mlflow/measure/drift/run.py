@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from aims_mlflow.config import Columns, DriftPolicy, PrivacyPolicy
 from aims_mlflow.errors import InputError
@@ -54,6 +54,27 @@ class Judged:
     """Not tested, and drift may be hiding here."""
     null_p: float | None = None
     chance: float | None = None
+
+
+class Holds(Protocol):
+    """A column that knows how many of its values are missing."""
+
+    def missing(self) -> int:
+        """Rows without a value."""
+
+
+class Sides(Protocol):
+    """What a comparison's summary needs to know of a side: a table, or what is left of one."""
+
+    rows: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def __getitem__(self, name: str) -> Holds: ...
 
 
 def measure_drift(
@@ -132,7 +153,7 @@ def not_tested(name: str, why: NotTested, choice: Choice | None = None) -> Judge
         method=choice.method.name if choice else None,
         direction=choice.method.direction if choice else None,
         verdict=Verdict.NOT_TESTED,
-        reason=_sentence(why.reason),
+        reason=sentence(why.reason),
     )
     return Judged(result, open=why.open)
 
@@ -181,7 +202,7 @@ def verdict_of(
         score_high=found.high,
         threshold=limit,
         verdict=verdict,
-        reason=_sentence("; ".join(parts)),
+        reason=sentence("; ".join(parts)),
         effect=found.effect,
         score_interval=interval,
         null_p=found.sampling.null_p,
@@ -191,11 +212,12 @@ def verdict_of(
     return Judged(result, null_p=found.sampling.null_p, chance=found.sampling.chance)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def with_counts(judged: Judged, reference: Table, current: Table, privacy: PrivacyPolicy) -> Judged:
+def with_counts(judged: Judged, reference: Sides, current: Sides, privacy: PrivacyPolicy) -> Judged:
     """Add missing counts. Counts of a few rows, or that leave a few rows, are left out; a few rows get no score."""
     cell = privacy.smallest_cell
     judged = _without_few(judged, cell)
@@ -260,8 +282,8 @@ def _apply_budget(judged: list[Judged], budget: float) -> list[Judged]:
 
 def summarise(
     judged: list[Judged],
-    reference: Table,
-    current: Table,
+    reference: Sides,
+    current: Sides,
     policy: DriftPolicy,
     source: str,
     engine: Tool,

@@ -68,9 +68,9 @@ def column_names(reference: Table, current: Table) -> list[str]:
 
 def plan_column(name: str, reference: Table, current: Table, policy: DriftPolicy, columns: Columns) -> Plan | NotTested:
     """How one column can be judged."""
-    declared = _declared(name, policy, columns)
-    if declared is not None:
-        return declared
+    left_out = declared(name, policy, columns)
+    if left_out is not None:
+        return left_out
     if name not in current:
         return NotTested(_word(reference[name]), "the column is missing in the current data")
     if name not in reference:
@@ -90,7 +90,8 @@ def plan_column(name: str, reference: Table, current: Table, policy: DriftPolicy
     return _plan_labels(name, left, right, columns)
 
 
-def _declared(name: str, policy: DriftPolicy, columns: Columns) -> NotTested | None:
+def declared(name: str, policy: DriftPolicy, columns: Columns) -> NotTested | None:
+    """Why a column is not judged by what is declared of it, if so."""
     own = policy.columns.get(name)
     if name in columns.ids:
         return NotTested("id", "declared an identifier: identifiers differ by nature", open=False)

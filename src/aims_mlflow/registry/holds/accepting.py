@@ -61,7 +61,9 @@ def accept_hold(gate: Gatekeeper, model: str, text: str, *, actor: Actor) -> Hol
         return same
     keys = known_keys(policy.declaration, gate.gate_keys)
     if draft.state == "held":
-        standing = [one.entry for one in open_holds(entries, keys=keys) if one.entry.incident == draft.incident]
+        about = (draft.incident, draft.version)
+        open_ones = [one.entry for one in open_holds(entries, keys=keys)]
+        standing = [entry for entry in open_ones if (entry.incident, entry.version) == about]
         sure = next((entry for entry in standing if stands_for(entry, draft, gate.log.key)), None)
         if sure is not None:
             return sure

@@ -21,13 +21,23 @@ _LONGEST = 300
 """Characters of the incident's title that are kept in the log."""
 
 
-def hold_of(model: str, incident: Logged, person: str, *, level: Level = Level.ADVISED) -> HoldEntry:
-    """The entry that holds a model.
+def hold_of(
+    model: str,
+    incident: Logged,
+    person: str,
+    *,
+    level: Level = Level.ADVISED,
+    version: str | None = None,
+    model_sha256: str | None = None,
+) -> HoldEntry:
+    """The entry that holds a model, or one version of it with the digest of its files.
 
     Raises:
         InputError: the words do not fit into the log.
     """
     said = {"state": "held", "severity": incident.weight, "reason": _short(incident.content.title)}
+    if version is not None:
+        said |= {"version": version, "model_sha256": model_sha256}
     return _made(model, incident.record, person, level, said)
 
 
@@ -38,6 +48,7 @@ def release_of(model: str, hold: HoldEntry, record: ManagementRecord, person: st
         InputError: the words do not fit into the log.
     """
     said = {"state": "released", "severity": hold.severity, "reason": _short(reason), "releases": hold.digest}
+    said |= {"version": hold.version, "model_sha256": hold.model_sha256}
     return _made(model, record, person, Level.ADVISED, said)
 
 
@@ -92,11 +103,14 @@ def check_record(client: Any, draft: HoldEntry) -> None:
         content = IncidentContent.model_validate(found.record.content)
     except ValidationError as error:
         raise EvidenceError(f"the record of incident {draft.incident} holds no incident") from error
-    holds = content.holds and found.record.withdrawn is None
+    said = content.holds if draft.version is None else content.holds_version(draft.model, draft.version)
+    holds = said and found.record.withdrawn is None
     if holds and draft.state == "released":
+        what = "and serious: it holds the model" if draft.version is None else "and holds the version while its alarm"
         raise InputError(
-            f"incident {draft.incident} is open and serious: it holds the model until it is closed",
+            f"incident {draft.incident} is open {what} {'until it is closed' if draft.version is None else 'stands'}",
             remedy=f"aims incident close {draft.incident}",
         )
     if not holds and draft.state == "held":
-        raise InputError(f"incident {draft.incident} is not open and serious: it holds nothing")
+        what = "is not open and serious: it holds nothing" if draft.version is None else "holds no such version"
+        raise InputError(f"incident {draft.incident} {what}")

@@ -85,11 +85,35 @@ class Holds:
         concerned = Owners(self.models, state, self.declaration).concerned(incident)
         return tuple(self._hold(model, incident, who) for model in concerned)
 
-    def _hold(self, model: str, incident: Logged, person: str) -> HoldStep:
+    def hold_version(
+        self, incident: Logged, model: str, version: str, *, model_sha256: str | None = None, person: str | None = None
+    ) -> HoldStep:
+        """Hold one version, where the incident does not hold it yet.
+
+        Args:
+            incident: An open incident that says it holds the version.
+            model: The registered model.
+            version: Its version.
+            model_sha256: Digest of its files.
+            person: Who says it; None: who acts.
+        """
+        who = self._person(person, incident.record)
+        return self._hold(model, incident, who, version=version, model_sha256=model_sha256)
+
+    def _hold(
+        self,
+        model: str,
+        incident: Logged,
+        person: str,
+        *,
+        version: str | None = None,
+        model_sha256: str | None = None,
+    ) -> HoldStep:
         try:
-            draft = hold_of(model, incident, person)
+            draft = hold_of(model, incident, person, version=version, model_sha256=model_sha256)
             if not self._gated:  # a gate knows itself whether the model is held
-                mine = [one for one in self._standing(model) if one.incident == incident.id]
+                about = (incident.id, draft.version)
+                mine = [one for one in self._standing(model) if (one.incident, one.version) == about]
                 sure = next((one for one in mine if stands_for(one, draft, self.log.key)), None)
                 if sure is not None:
                     return HoldStep(model, "held before", sure.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from shlex import quote
 from typing import Any
@@ -13,6 +13,7 @@ from aims_mlflow.filing import RecordStore
 from aims_mlflow.gate.entries import HoldEntry, Level
 from aims_mlflow.gate.holds import known_keys, open_holds
 from aims_mlflow.management.incident_log import Logged, log_of
+from aims_mlflow.management.incidents import IncidentContent
 from aims_mlflow.management.state import Problem, State
 from aims_mlflow.registry.acting import acting
 from aims_mlflow.registry.gatekeeper import Gatekeeper
@@ -74,27 +75,36 @@ class Holding:
         holding = [one for one in self._incidents.values() if one.holds]
         keys = known_keys(self.declaration, self.keeper.gate_keys)
         standing = [one.entry for one in open_holds(seen.entries, keys=keys)]
-        if self._owners is None or not (holding or standing):
+        blocking = any(_blocks(one) for one in self._incidents.values())
+        if self._owners is None or not (holding or standing or blocking):
             return []
-        held = {entry.incident for entry in standing}
+        held = {entry.incident for entry in standing if entry.version is None}
         lacking = [one for one in holding if one.id not in held and self._owners.concerns(one, seen.name)]
         found = [self._lacking(seen.name, one, fix=fix) for one in lacking]
+        found += [self._lacking(seen.name, one, version, fix=fix) for one, version in self._unheld(seen.name, standing)]
         return found + [one for entry in standing if (one := self._left_over(seen.name, entry)) is not None]
 
-    def _lacking(self, model: str, incident: Logged, *, fix: bool) -> Discrepancy:
-        recorded = fix and self._written(model, incident)
+    def _unheld(self, model: str, standing: Sequence[HoldEntry]) -> list[tuple[Logged, str]]:
+        """Versions that an open incident says it holds while an alarm stands, and nothing in the log does."""
+        held = {(entry.incident, entry.version) for entry in standing}
+        named = [(one, *uri.rpartition("/")[::2]) for one in self._incidents.values() for uri in _blocks(one)]
+        return [(one, version) for one, name, version in named if name == model and (one.id, version) not in held]
+
+    def _lacking(self, model: str, incident: Logged, version: str | None = None, *, fix: bool) -> Discrepancy:
+        recorded = fix and self._written(model, incident, version)
         step = f"`aims reconcile {quote(model)} --fix-log` holds it"
         return self._found(
             model,
-            f"serious incident {incident.id} is open, and nothing in the log holds the model",
+            f"{incident.weight} incident {incident.id} is open, and nothing in the log holds "
+            f"{'the model' if version is None else f'version {version}'}",
             f"`aims incident show {incident.id}` says what it is about" if recorded else step,
             recorded=recorded,
         )
 
-    def _written(self, model: str, incident: Logged) -> bool:
+    def _written(self, model: str, incident: Logged, version: str | None = None) -> bool:
         person = acting().name or incident.record.owner
         try:
-            self.keeper.log.append(hold_of(model, incident, person, level=Level.DETECTED))
+            self.keeper.log.append(hold_of(model, incident, person, level=Level.DETECTED, version=version))
         except AimsError as error:
             self.unreadable.append(f"{model}: the hold could not be written ({error.error_code})")
             return False
@@ -104,7 +114,9 @@ class Holding:
         """A hold whose incident is open and serious no more, or cannot be read."""
         name = entry.incident
         known, broken = self._incidents.get(name), self._broken.get(name)
-        if known is not None and known.holds:
+        if known is not None and (
+            known.holds if entry.version is None else f"{model}/{entry.version}" in _blocks(known)
+        ):
             return None
         if broken is not None:
             return self._found(model, f"the log holds the model for incident {name}: {broken.what}", broken.remedy)
@@ -124,3 +136,9 @@ class Holding:
         return Discrepancy(
             kind=Kind.HELD, level=Level.DETECTED, model=model, what=what, remedy=remedy.rstrip("."), recorded=recorded
         )
+
+
+def _blocks(incident: Logged) -> tuple[str, ...]:
+    """Versions an open incident holds while an alarm stands."""
+    content = incident.content
+    return content.blocks if isinstance(content, IncidentContent) and not content.is_closed else ()

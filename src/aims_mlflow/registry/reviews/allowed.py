@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aims_mlflow.catalog import load_catalog
-from aims_mlflow.config import Declaration
+from aims_mlflow.config import Declaration, Settings
 from aims_mlflow.config.gate import GatePerson
 from aims_mlflow.config.problems import did_you_mean
 from aims_mlflow.errors import AimsError, CatalogError, InputError
@@ -50,6 +50,24 @@ def role_of(name: str, role: str | None, declaration: Declaration) -> str | None
             remedy=f"{listed} It is listed under gate.people in aims.yaml.",
         )
     return role
+
+
+def without_role(name: str, role: str | None, settings: Settings) -> list[str]:
+    """Why a review is on record without a role, in a sentence without a full stop; nothing where none is asked for."""
+    people = settings.declaration.gate.people if settings.declaration.gate else {}
+    if role is not None:
+        return []
+    if settings.path is None and settings.declaration.gate is None:
+        return ["no role is recorded: there is no aims.yaml here to tell it; give --role, or --config FILE"]
+    if not people:
+        return []
+    person = person_of(name, people)
+    if person is None:
+        return [f"no role is recorded: the policy does not know {name}"]
+    roles = people[person].roles
+    if not roles:
+        return [f"no role is recorded: the policy gives {person} none"]
+    return [f"no role is recorded: the policy knows {person} as {', '.join(roles)}; say which with --role"]
 
 
 def check_controls(controls: Iterable[str], declaration: Declaration, folder: Path | None = None) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aims_mlflow.api.policies import Config
 from aims_mlflow.config import Settings, load_settings
 from aims_mlflow.errors import AimsError, ConfigError, EvidenceError, InputError
 from aims_mlflow.gate.entries import Entry, ReviewEntry, write_entry
@@ -15,7 +16,7 @@ from aims_mlflow.registry.log import TransitionLog
 from aims_mlflow.registry.marks import REVIEW_TAG
 from aims_mlflow.registry.moving import version_of
 from aims_mlflow.registry.probing import is_gated
-from aims_mlflow.registry.reviews.allowed import check_controls, role_of, unguarded
+from aims_mlflow.registry.reviews.allowed import check_controls, role_of, unguarded, without_role
 from aims_mlflow.registry.reviews.drafts import Decision, Until, content_of, draft_of, is_same, said_by, texts, write_to
 from aims_mlflow.registry.standing import refresh
 
@@ -31,6 +32,7 @@ def approve(
     reason: str | None = None,
     targets: str | Iterable[str] = (),
     valid_until: Until | None = None,
+    config: Config = None,
     tracking_uri: str | None = None,
 ) -> ReviewEntry:
     """Approve a version.
@@ -43,19 +45,21 @@ def approve(
         reason: Why, for the record.
         targets: Aliases, stages or models it is for; empty: all.
         valid_until: When it ends; None: the policy says.
+        config: ``aims.yaml`` with the policy, by path, or a declaration; found as ``autolog`` finds it where None.
         tracking_uri: MLflow's tracking store; None: the one MLflow itself would use.
 
     Returns:
         The entry in the log.
 
     Raises:
+        ConfigError: the ``config`` given is wrong; one that is found and wrong costs a warning.
         InputError: nobody is named, the policy knows the person in other roles, or the version was never assessed.
         EvidenceError: the log is broken.
         DeliveryError: MLflow or the anchor file cannot be written.
         MlflowException: there is no such version, or the registry's gate refuses the entry.
     """
     said = said_by(person, role, reason, targets, valid_until)
-    return _record("approve", model, version, said, tracking_uri)
+    return _record("approve", model, version, said, config, tracking_uri)
 
 
 def reject(
@@ -67,6 +71,7 @@ def reject(
     reason: str | None = None,
     targets: str | Iterable[str] = (),
     valid_until: Until | None = None,
+    config: Config = None,
     tracking_uri: str | None = None,
 ) -> ReviewEntry:
     """Reject a version: it stops moves whatever else was approved, until it is withdrawn. See ``approve``.
@@ -76,7 +81,7 @@ def reject(
         EvidenceError, DeliveryError, MlflowException: as ``approve``.
     """
     said = said_by(person, role, reason, targets, valid_until)
-    return _record("reject", model, version, said, tracking_uri)
+    return _record("reject", model, version, said, config, tracking_uri)
 
 
 def waive(
@@ -89,6 +94,7 @@ def waive(
     valid_until: Until,
     role: str | None = None,
     targets: str | Iterable[str] = (),
+    config: Config = None,
     tracking_uri: str | None = None,
 ) -> ReviewEntry:
     """Let a version pass without some controls or kinds of evidence, for a time. The findings stay what they are.
@@ -102,6 +108,7 @@ def waive(
         valid_until: When it ends.
         role: In what role.
         targets: Aliases, stages or models it is for; empty: all.
+        config: ``aims.yaml`` with the policy, by path, or a declaration; found as ``autolog`` finds it where None.
         tracking_uri: MLflow's tracking store; None: the one MLflow itself would use.
 
     Raises:
@@ -109,7 +116,7 @@ def waive(
         EvidenceError, DeliveryError, MlflowException: as ``approve``.
     """
     said = said_by(person, role, reason, targets, valid_until) | {"controls": texts(controls)}
-    return _record("waive", model, version, said, tracking_uri)
+    return _record("waive", model, version, said, config, tracking_uri)
 
 
 def break_glass(
@@ -121,6 +128,7 @@ def break_glass(
     valid_until: Until,
     role: str | None = None,
     targets: str | Iterable[str] = (),
+    config: Config = None,
     tracking_uri: str | None = None,
 ) -> ReviewEntry:
     """Let a version pass in an emergency, for seven days at most. It shows on every report. See ``waive``.
@@ -130,7 +138,7 @@ def break_glass(
         EvidenceError, DeliveryError, MlflowException: as ``approve``.
     """
     said = said_by(person, role, reason, targets, valid_until)
-    return _record("break-glass", model, version, said, tracking_uri)
+    return _record("break-glass", model, version, said, config, tracking_uri)
 
 
 def withdraw(
@@ -140,6 +148,7 @@ def withdraw(
     person: str,
     number: int | None = None,
     reason: str | None = None,
+    config: Config = None,
     tracking_uri: str | None = None,
 ) -> ReviewEntry:
     """Take back what one said of a version.
@@ -150,6 +159,7 @@ def withdraw(
         person: Who takes back; only who said it can.
         number: Number of the entry in the log; None: the person's latest on the version that stands.
         reason: Why.
+        config: ``aims.yaml`` with the policy, by path, or a declaration; found as ``autolog`` finds it where None.
         tracking_uri: MLflow's tracking store; None: the one MLflow itself would use.
 
     Raises:
@@ -167,7 +177,7 @@ def withdraw(
         said_by(person, back.role, reason, back.targets, None) | {"withdraws": back.digest},
         back.model_sha256,
     )
-    return _sent(client, log, draft)
+    return _sent(client, log, draft, config)
 
 
 def _reviewed_content(client: Any, model: str, version: str, tracking_uri: str | None) -> str:
@@ -198,21 +208,31 @@ def _on_record(client: Any, model: str, version: str, uri: str, tracking_uri: st
 
 
 def _record(
-    decision: Decision, model: str, version: str | int | None, said: Mapping[str, Any], tracking_uri: str | None
+    decision: Decision,
+    model: str,
+    version: str | int | None,
+    said: Mapping[str, Any],
+    config: Config,
+    tracking_uri: str | None,
 ) -> ReviewEntry:
     any_content = "sha256:" + "0" * 64
     draft_of(decision, "model", "1", said, any_content)  # what is wrong with the words is said before MLflow is asked
-    settings = _settings()
+    settings = _settings(config)
     said = {**said, "role": role_of(said["person"], said["role"], settings.declaration)}
     check_controls(said.get("controls", ()), settings.declaration, settings.folder)
     client = _client(tracking_uri)
     name, number = _version(client, model, version)
     draft = draft_of(decision, name, number, said, _reviewed_content(client, name, number, tracking_uri))
-    return _sent(client, TransitionLog(client, key=own_key()), draft)
+    return _sent(client, TransitionLog(client, key=own_key()), draft, config)
 
 
-def _settings() -> Settings:
-    """The declaration here; a review is also taken where it is broken, for the gate's own is what counts."""
+def _settings(config: Config = None) -> Settings:
+    """The declaration given, or the one here; a review is also taken where the latter is broken.
+
+    For the gate's own is what counts.
+    """
+    if config is not None:
+        return load_settings(config)
     try:
         return load_settings()
     except ConfigError as error:
@@ -220,9 +240,18 @@ def _settings() -> Settings:
         return load_settings({})
 
 
-def notes_on(entry: ReviewEntry) -> list[str]:
-    """What whoever said it may not have meant: targets that no rule of the policy here guards."""
-    return unguarded(entry.model, entry.targets, _settings().declaration)
+def notes_on(entry: ReviewEntry, *, config: Config = None) -> list[str]:
+    """What whoever said it may not have meant: targets that no rule of the policy guards, a role that is not known.
+
+    Args:
+        entry: The review.
+        config: As of ``approve``.
+    """
+    settings = _settings(config)
+    return [
+        *unguarded(entry.model, entry.targets, settings.declaration),
+        *without_role(entry.person, entry.role, settings),
+    ]
 
 
 def withdrawn_by(entry: ReviewEntry, *, tracking_uri: str | None = None) -> ReviewEntry | None:
@@ -259,9 +288,9 @@ def _version(client: Any, model: str, version: str | int | None) -> tuple[str, s
     return name, str(client.get_model_version(name, number).version)
 
 
-def _sent(client: Any, log: TransitionLog, draft: ReviewEntry) -> ReviewEntry:
+def _sent(client: Any, log: TransitionLog, draft: ReviewEntry, config: Config) -> ReviewEntry:
     entry = _send(client, log, draft)
-    refresh(client, draft.model, str(draft.version))
+    refresh(client, draft.model, str(draft.version), config=config)
     return entry
 
 

@@ -9,7 +9,18 @@ from aims_mlflow.controls import Framework
 from aims_mlflow.management.gap import GapAssessment, SystemGap, Trend
 from aims_mlflow.report.environment import environment
 from aims_mlflow.report.gap.page import build_gap_page
-from aims_mlflow.report.gap.words import LEVELS, RISK, change_text, figure, headline, percent, trend_text
+from aims_mlflow.report.gap.words import (
+    HOW_IT_COUNTS,
+    LEVELS,
+    RISK,
+    change_text,
+    figure,
+    headline,
+    last_run_text,
+    percent,
+    titled,
+    trend_text,
+)
 
 GapForm = Literal["html", "md"]
 
@@ -39,4 +50,15 @@ def render_gap(
     )
 
 
-__all__ = ["RISK", "GapForm", "figure", "headline", "percent", "render_gap", "trend_text"]
+__all__ = [
+    "HOW_IT_COUNTS",
+    "RISK",
+    "GapForm",
+    "figure",
+    "headline",
+    "last_run_text",
+    "percent",
+    "render_gap",
+    "titled",
+    "trend_text",
+]

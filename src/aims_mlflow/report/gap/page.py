@@ -11,8 +11,18 @@ from aims_mlflow.controls import Framework
 from aims_mlflow.management.gap import GapAssessment, GapLine, SystemGap, Trend, Work, work_of
 from aims_mlflow.management.maturity import HIGHEST
 from aims_mlflow.report.charts import Segment, stack
-from aims_mlflow.report.gap.words import LEVELS, RISK, figure, headline, percent, trend_text
-from aims_mlflow.report.words import STATUS, Label, cut, day, minute, plural
+from aims_mlflow.report.gap.words import (
+    HOW_IT_COUNTS,
+    LEVELS,
+    RISK,
+    figure,
+    headline,
+    last_run_text,
+    percent,
+    titled,
+    trend_text,
+)
+from aims_mlflow.report.words import STATUS, Label, cut, holds, minute, plural
 
 WORK = 20
 """Things to do that the page lists."""
@@ -122,6 +132,8 @@ class GapPage:
     table: tuple[GroupRows, ...]
     undeclared: tuple[str, ...]
     problems: tuple[str, ...]
+    last_run: tuple[str, ...] = ()
+    """What the last run satisfies and no row counts yet: the sentence, the rows, how they count."""
 
 
 def build_gap_page(
@@ -154,7 +166,15 @@ def build_gap_page(
         table=tuple(_tables(shown, titles, several=len(systems) > 1)),
         undeclared=assessment.undeclared if not one_system else (),
         problems=assessment.problems,
+        last_run=_last_run(assessment),
     )
+
+
+def _last_run(assessment: GapAssessment) -> tuple[str, ...]:
+    run = assessment.last_run
+    if run is None or not run.rows:
+        return ()
+    return last_run_text(run), titled(tuple(run.rows), tuple(run.rows.values()), len(run.rows)), HOW_IT_COUNTS
 
 
 def _name(shown: SystemGap) -> str:
@@ -284,8 +304,9 @@ def _row_text(line: GapLine, *, several: bool) -> RowText:
         about.append(f"Worst: {line.system}{others}")
     if line.owner and line.gap:
         about.append(f"Owner: {line.owner}")
-    if line.valid_until is not None:
-        about.append(f"{'Valid until' if line.gap == 0 else 'Lapsed'} {day(line.valid_until)}")
+    until = holds(line.valid_until, line.until_ground, line.status)
+    if until is not None:
+        about.append(str(until).capitalize())
     return RowText(
         id=line.id,
         title=line.title,
@@ -307,7 +328,7 @@ def _work_text(one: Work, *, several: bool) -> WorkText:
     return WorkText(
         label=STATUS[one.status],
         risk=RISK[one.risk_class],
-        rows=_some("", one.rows, 8),
+        rows=titled(one.rows, one.titles, 5),
         level=f"level {one.maturity} of {one.target}",
         next_step=cut(one.next_step, 400),
         reason=cut(one.reason, 300),

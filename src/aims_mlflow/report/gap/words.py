@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aims_mlflow.config.sections import RiskClass
-from aims_mlflow.management.gap import Change, SystemGap, Trend
+from aims_mlflow.management.gap import Change, LastRun, SystemGap, Trend
 from aims_mlflow.management.maturity import HIGHEST
 from aims_mlflow.report.words import Label, day, plural
 
@@ -37,6 +39,25 @@ def headline(shown: SystemGap) -> str:
         f"mean maturity {figure(summary.mean)} of {HIGHEST}, "
         f"{percent(summary.fresh_share)} of the rows rest on current evidence."
     )
+
+
+def last_run_text(run: LastRun) -> str:
+    """What the last run satisfies and no row counts yet, in one sentence without the rows."""
+    many = plural(len(run.rows), "row")
+    return f"Not counted yet: run {run.run_id}, assessed on {day(run.assessed_at)}, satisfies {many} by itself"
+
+
+HOW_IT_COUNTS = (
+    "They count once their AI system is declared and a version serves: `aims init`, `aims systems declare`, then "
+    "`aims promote MODEL VERSION --to ALIAS`."
+)
+
+
+def titled(rows: Sequence[str], titles: Sequence[str], most: int) -> str:
+    """Rows with their titles, the first of them: ``4.1 Context; 4.3 Scope; and 2 more``."""
+    named = [f"{row} {title}".strip() for row, title in zip(rows, titles or [""] * len(rows), strict=True)]
+    more = [f"and {len(named) - most} more"] if len(named) > most else []
+    return "; ".join([*named[:most], *more])
 
 
 def figure(value: float | None) -> str:

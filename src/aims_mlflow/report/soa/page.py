@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aims_mlflow.controls import Strength
+from aims_mlflow.evidence import Basis
 from aims_mlflow.management.applicability import ImplementationStatus
 from aims_mlflow.management.soa import Decision, Soa, SoaFinding, SoaLine, SoaSource
 from aims_mlflow.report import words
@@ -27,6 +29,7 @@ IMPLEMENTATION: dict[ImplementationStatus, Label] = {
 }
 _ABSENT = Label("none on record", "○", "none", "")
 _CONTRADICTORY = Label("contradictory", "✗", "bad", "")
+_UNSHOWN = Label("not shown yet", "▲", "unc", "")
 _NOT_IN_FORCE = Label("not in force", "▽", "old", "")
 _INCOMPLETE = Label("incomplete", "▲", "unc", "")
 _COMPLETE = Label("complete", "✓", "ok", "")
@@ -54,6 +57,24 @@ HEADINGS: dict[str, str] = {
 """Kind of finding to its heading, in the order of the page."""
 _ORDER = {code: number for number, code in enumerate(HEADINGS)}
 _CONTRADICTION = Label("contradiction", "✗", "bad", "")
+_CLAIMS = {
+    "implemented-without-evidence": HEADINGS["implemented-without-evidence"],
+    "included-without-evidence": "Said to be in place in part, and nothing on file shows it",
+}
+"""Contradictions that are no more than a claim ahead of its evidence, with their headings."""
+_GROUND: dict[Basis, str] = {
+    Basis.MEASURED: "measured here",
+    Basis.REPORTED: "reported by the caller's own code",
+    Basis.DECLARED: "what aims.yaml says",
+    Basis.ATTESTED: "a person's statement",
+}
+"""The weakest ground that evidence stands on, in a sentence."""
+_ONLY_WORDS = "rests on a person's statement, which alone can show it"
+_CAN: dict[Strength, str] = {
+    Strength.AUTOMATIC: "measurement alone can show it",
+    Strength.ASSISTED: "measurement and a person's statement together can show it",
+    Strength.ATTESTED: "only a person's statement can show it",
+}
 _OPEN = Label("open", "○", "none", "")
 
 
@@ -66,7 +87,7 @@ class LineView:
     status: Label | None
     evidence: Label | None
     shown_by: str
-    """Strength and basis of the evidence."""
+    """What the evidence rests on, and what can show the control at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +183,12 @@ def _kinds(findings: tuple[SoaFinding, ...], label: Label) -> tuple[KindView, ..
         alike: dict[tuple[str, str, str], list[str]] = {}
         for f in kind:
             alike.setdefault((f.what, f.remedy, f.where), []).extend([f.control] if f.control else [])
+        heading = HEADINGS.get(code, code)
+        claimed = label is _CONTRADICTION and code in _CLAIMS
         views = [FindingView(", ".join(ids), what, remedy, where) for (what, remedy, where), ids in alike.items()]
-        found.append(KindView(label, HEADINGS.get(code, code), len(kind), tuple(views)))
+        if claimed:
+            heading = _CLAIMS[code]
+        found.append(KindView(_UNSHOWN if claimed else label, heading, len(kind), tuple(views)))
     return tuple(found)
 
 
@@ -181,6 +206,12 @@ def _verdict(soa: Soa) -> tuple[Label, str]:
         text = f"{decided}; every one is decided."
     if not soa.sources:
         return _ABSENT, f"There is no statement on record: {text}"
+    if soa.contradictions and all(finding.code in _CLAIMS for finding in soa.contradictions):
+        ahead = len(soa.contradictions)
+        return (
+            _UNSHOWN,
+            f"{words.plural(ahead, 'line')} {'say' if ahead > 1 else 'says'} more than evidence shows; {text}",
+        )
     if soa.contradictions:
         return _CONTRADICTORY, f"{words.plural(len(soa.contradictions), 'contradiction')}; {text}"
     if any(source.lack for source in soa.sources):
@@ -236,12 +267,13 @@ def _objectives(soa: Soa) -> list[ObjectiveView]:
 
 
 def _line(line: SoaLine) -> LineView:
-    basis = [words.BASIS[line.evidence_basis].word] if line.evidence_basis is not None else []
-    strength = [words.STRENGTH[line.evidence_strength].word] if line.evidence_strength is not None else []
+    is_more = line.evidence_strength is not Strength.ATTESTED
+    rests = [f"rests on {_GROUND[line.evidence_basis]}"] if line.evidence_basis is not None else []
+    can = [_CAN[line.evidence_strength]] if line.evidence_strength is not None else []
     return LineView(
         line=line,
         decision=DECISION[line.decision],
         status=IMPLEMENTATION[line.status] if line.status is not None else None,
         evidence=words.STATUS[line.evidence_status] if line.evidence_status is not None else None,
-        shown_by=" · ".join([*strength, *basis]),
+        shown_by=_ONLY_WORDS if line.evidence_basis is Basis.ATTESTED and not is_more else "; ".join([*rests, *can]),
     )

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, time
 
 from aims_mlflow.management.soa import Soa, SoaLine
+from aims_mlflow.report.sheet import begins_formula, guarded
 
 COLUMNS: dict[str, str] = {
     "id": "Control",
@@ -27,34 +28,12 @@ COLUMNS: dict[str, str] = {
 _OF_THE_STATEMENT = ("statement_of", "statement", "statement_sha256", "as_of")
 """Columns of CSV that say which statement a line is from; a workbook says it on a sheet of its own."""
 
-_RISKY = "'=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-"""What a spreadsheet may take for the beginning of a formula, and the mark itself."""
-_FORMULA = re.compile(f"[{_RISKY}]")
-_CELL_START = '(?:\\A|(?<=[,;\t\r\n"]))'
-"""Where a cell begins, also for a program that splits the line elsewhere than we do."""
-_TO_GUARD = re.compile(f"{_CELL_START}(?=[{_RISKY}])")
-_GUARDED = re.compile(f"{_CELL_START}'(.)", re.DOTALL)
-_MARK = "'"
 _LONGEST = 32_767
 """Characters of a cell in a workbook; Excel refuses a file with more."""
 _CUT = " [shortened: the CSV has it whole]"
 _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _WIDTHS = (10, 34, 11, 60, 16, 15, 30, 22, 12, 22, 13)
 _DAWN = datetime(1980, 1, 1, tzinfo=UTC)
-
-
-def guarded(text: str) -> str:
-    """A text as it may stand in a cell of CSV: with an apostrophe before whatever could begin a formula.
-
-    That is at its beginning, and after a comma, semicolon, tab, quote or line break inside it: a spreadsheet set to
-    another separator than ours begins a cell there. ``unguarded`` gives the text back.
-    """
-    return _TO_GUARD.sub(_MARK, text)
-
-
-def unguarded(cell: str) -> str:
-    """The text of a cell that ``guarded`` made."""
-    return _GUARDED.sub(r"\1", cell)
 
 
 def values(line: SoaLine) -> dict[str, str]:
@@ -117,7 +96,7 @@ def xlsx_workbook(soa: Soa) -> bytes:
             sheet.set_column(column, column, width)
         for number, row in enumerate(rows):
             for column, text in enumerate(row):
-                look = head if number == 0 else marked if _FORMULA.match(text) else body
+                look = head if number == 0 else marked if begins_formula(text) else body
                 sheet.write_string(number, column, _fitting(text), look)
         sheet.freeze_panes(1, 1 if name == "Controls" else 0)
         if len(rows) > 1:

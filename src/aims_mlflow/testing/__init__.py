@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal
 
 from aims_mlflow.assessment import Assessment, CheckResult, Finding, Outcome, Overall, Status
@@ -24,7 +24,6 @@ from aims_mlflow.evidence import (
     CustomRecord,
     DataQualityEvidence,
     DatasetRecord,
-    DatasetRef,
     DeclarationRecord,
     Disparity,
     DocumentRef,
@@ -40,25 +39,23 @@ from aims_mlflow.evidence import (
     MetricResult,
     ModelFile,
     ModelRecord,
-    ModelRef,
     PerformanceEvidence,
     RegistryMoveRecord,
     RuleResult,
     RuleVerdict,
     RunRecord,
-    RunRef,
     Subject,
     Threshold,
     Tool,
     Verdict,
-    sha256_of,
 )
+from aims_mlflow.testing.live import live_samples
+from aims_mlflow.testing.subjects import RUN_ID, SAMPLE_TIME
+from aims_mlflow.testing.subjects import TOOL as _TOOL
+from aims_mlflow.testing.subjects import dataset as _dataset
+from aims_mlflow.testing.subjects import sha as _sha
+from aims_mlflow.testing.subjects import subject as _subject
 
-SAMPLE_TIME = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
-"""When the sample run was assessed."""
-
-_TOOL = Tool(name="aims-mlflow", version="0.1.0")
-_RUN_ID = "90c94a1e0f3946199372fcc6c7b12952"
 _NUMERICAL = (
     "age",
     "hours_per_week",
@@ -70,28 +67,6 @@ _NUMERICAL = (
     "utilisation",
 )
 _NAMES = (*_NUMERICAL, "region", "education", "occupation", "contract", "channel", "housing")
-
-
-def _sha(text: str) -> str:
-    return sha256_of(text.encode())
-
-
-def _model() -> ModelRef:
-    return ModelRef(
-        name="model", model_id="m-4f1c", registered_name="credit-scoring", version="3", sha256=_sha("model")
-    )
-
-
-def _dataset(role: str) -> DatasetRef:
-    return DatasetRef(
-        name=f"applications_{role}", role=role, sha256=_sha(role), mlflow_digest="3f1ab2c4", rows=48_842, columns=15
-    )
-
-
-def _subject(*datasets: DatasetRef) -> Subject:
-    return Subject(
-        system_id="credit-scoring", run=RunRef(run_id=_RUN_ID, experiment_id="2"), model=_model(), datasets=datasets
-    )
 
 
 def _about_the_run() -> list[EvidenceBase]:
@@ -124,8 +99,8 @@ def _about_the_run() -> list[EvidenceBase]:
             collector=_TOOL, captured_at=at, subject=subject, method="MLflow inputs and outputs",
             verdict=Verdict.RECORDED, reason="The chain reaches from the training data to version 3.",
             edges=(
-                LineageEdge(source=training, target=f"run {_RUN_ID[:8]}", relation="input"),
-                LineageEdge(source=f"run {_RUN_ID[:8]}", target="logged model m-4f1c", relation="output"),
+                LineageEdge(source=training, target=f"run {RUN_ID[:8]}", relation="input"),
+                LineageEdge(source=f"run {RUN_ID[:8]}", target="logged model m-4f1c", relation="output"),
                 LineageEdge(source="logged model m-4f1c", target="credit-scoring version 3", relation="registered_as"),
             ),
         ),
@@ -327,7 +302,7 @@ def sample_evidence(*, columns: int = 40) -> tuple[EvidenceBase, ...]:
         columns: Columns in the drift evidence.
     """
     measured = [_quality("training"), _quality("production"), sample_drift(columns), *_model_quality()]
-    return (*_about_the_run(), *_datasets(), *measured, *_statements())
+    return (*_about_the_run(), *_datasets(), *measured, *live_samples(), *_statements())
 
 
 _SPECIAL: dict[str, tuple[Status, str, str, str, int | None]] = {
