@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 3, 12, tzinfo=UTC).timestamp()
 DECLARATION = {
     "system": {"id": "loans", "name": "Loan scoring"},
     "registered_models": [MODEL],
-    "columns": {"prediction": "prediction", "target": "repaid"},
+    "columns": {"prediction": "prediction"},
     "monitoring": {"window": "1h", "grace": "1m", "smallest_window": 50},
 }
 

@@ -26,7 +26,12 @@ def test_rows_of_a_spark_udf_are_counted(mlflow_store, tmp_path, monkeypatch):
     client = MlflowClient(tracking_uri=mlflow_store, registry_uri=mlflow_store)
     name = registered(client, tmp_path)
     folder = observed_model(
-        name, tmp_path / "packed", config=settings(), tracking_uri=mlflow_store, spool=str(tmp_path / "spool")
+        name,
+        tmp_path / "packed",
+        config=settings(),
+        tracking_uri=mlflow_store,
+        spool=str(tmp_path / "spool"),
+        every_rows=1,  # a worker may be killed as soon as Spark has its answer
     )
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     spark = pyspark.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()

@@ -213,7 +213,7 @@ def test_an_append_to_a_database_is_one_insert_and_one_commit_as_durable_as_mlfl
         log.append(move(3), after=2)
     wait, insert, commit = told
     assert (wait, commit) == ("PRAGMA busy_timeout = 20000", "COMMIT")
-    assert insert.startswith("INSERT INTO params (run_uuid, key, value) SELECT")
+    assert insert.startswith("INSERT INTO params (")
     assert len(log_of(mlflow_store).read("m")) == 3
     with log.records.client._tracking_client.store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL"
