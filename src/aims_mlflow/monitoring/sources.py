@@ -142,9 +142,9 @@ def _matching(pattern: str, folder: Path | None) -> list[Path]:
         if place.is_file():
             return [place]
         if place.is_dir():
-            listed = (Path(one) for one in glob.iglob(f"{glob.escape(str(place))}/**/*", recursive=True))
+            listed = place.rglob("*")
         else:
-            listed = (Path(one) for one in glob.iglob(str(place), recursive=True))
+            listed = (Path(one) for one in glob.iglob(str(place), recursive=True))  # noqa: PTH207  (may be absolute)
         found = sorted(one for one in listed if one.name.lower().endswith(_ENDINGS) and one.is_file())
     except OSError as error:
         raise SourceError(f"it cannot be listed ({type(error).__name__})", where="monitoring.data") from error
@@ -208,7 +208,8 @@ def _inside(frame: pd.DataFrame, window: Window, column: str | None) -> pd.DataF
         )
     seconds = seconds_of(as_table(frame[[column]])[column])
     inside = (seconds >= window.start.timestamp()) & (seconds < window.end.timestamp())
-    return frame[inside | ~np.isfinite(seconds)].reset_index(drop=True)
+    kept: pd.DataFrame = frame[inside | ~np.isfinite(seconds)].reset_index(drop=True)
+    return kept
 
 
 # a database
