@@ -106,7 +106,7 @@ def monitor_served(
     columns, policy = served.settings.declaration.columns, served.policy
     at = now()
     wanted = window_of(window, served)
-    since = _since(client, served)
+    since = serving_since(client, served)
     if wanted is not None:
         _check_window(wanted, at, since)
     base = _reference(reference, served.settings)
@@ -189,7 +189,7 @@ def _check_window(window: Window, at: datetime, since: datetime | None) -> None:
         )
 
 
-def _since(client: Any, served: Served) -> datetime | None:
+def serving_since(client: Any, served: Served) -> datetime | None:
     """From when the version can have served: ``monitoring.start``, else the window in which it was registered."""
     if served.policy.starts is not None:
         return served.policy.starts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Mapping
@@ -238,7 +237,7 @@ def _query(source: LiveSource, window: Window, column: str | None, variables: Ma
     try:
         with engine.connect() as connection:
             given = {name: _bound(getattr(window, name), engine.dialect.name) for name in bound}
-            frame = pd.read_sql_query(sqlalchemy.text(query), connection, params=given)
+            frame: pd.DataFrame = pd.read_sql_query(sqlalchemy.text(query), connection, params=given)
     except Exception as error:  # drivers raise what they like
         raise SourceError(
             f"the database did not answer the query ({type(error).__name__})", where="monitoring.data"
