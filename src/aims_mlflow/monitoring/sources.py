@@ -142,7 +142,7 @@ def _matching(pattern: str, folder: Path | None) -> list[Path]:
         if place.is_file():
             return [place]
         pattern = f"{glob.escape(str(place))}/**/*" if place.is_dir() else str(place)
-        listed = (Path(one) for one in glob.iglob(pattern, recursive=True))
+        listed = (Path(one) for one in glob.iglob(pattern, recursive=True))  # noqa: PTH207
         found = sorted(one for one in listed if one.name.lower().endswith(_ENDINGS) and one.is_file())
     except OSError as error:
         raise SourceError(f"it cannot be listed ({type(error).__name__})", where="monitoring.data") from error
